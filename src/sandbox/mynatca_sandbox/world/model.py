@@ -50,6 +50,9 @@ class Contact:
     merged_into: str | None = None
     deleted: bool = False
     blocked: bool = False
+    owner_id: str | None = None
+    avatar: str | None = None
+    unsubscribed_from_emails: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ class Conversation:
     tag_ids: list[str] = field(default_factory=list)
     custom_attributes: dict[str, Any] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
+    admin_assignee_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -127,6 +131,25 @@ class DataAttribute:
 
 
 @dataclass(slots=True)
+class ConversationAttribute:
+    """A custom attribute of conversations.
+
+    `data_type`: string, integer, list, decimal, boolean, datetime, relationship or files. `options` are those of a
+    list: `{"id": uuid, "label": text, "archived": bool}`.
+    """
+
+    id: int
+    name: str
+    data_type: str
+    created_at: int
+    updated_at: int
+    description: str = ""
+    required: bool = False
+    options: list[dict[str, Any]] | None = None
+    archived: bool = False
+
+
+@dataclass(slots=True)
 class World:
     """Everything that exists, at the moment `now`.
 
@@ -145,3 +168,4 @@ class World:
     workspace_id: str = "sandbox1"
     timezone: str = "America/New_York"
     truth: dict[str, str | None] = field(default_factory=dict)
+    conversation_attributes: list[ConversationAttribute] = field(default_factory=list)
