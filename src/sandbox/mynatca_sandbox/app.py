@@ -1,34 +1,57 @@
 """Puts the parts together: Intercom at `/`, Supabase at `/rest/v1`, the control API at `/_sandbox`."""
 
 import itertools
+from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import SanicException
+from sanic.response import BaseHTTPResponse
 
 from mynatca_sandbox.intercom import errors, gate
 from mynatca_sandbox.intercom.admins import admins
+from mynatca_sandbox.intercom.contact_search import contact_search
 from mynatca_sandbox.intercom.contacts import contacts
+from mynatca_sandbox.intercom.conversation_actions import conversation_actions
+from mynatca_sandbox.intercom.conversation_attributes import conversation_attributes
+from mynatca_sandbox.intercom.conversations import conversations
 from mynatca_sandbox.intercom.data_attributes import data_attributes
 from mynatca_sandbox.intercom.lifecycle import lifecycle
+from mynatca_sandbox.intercom.merge import merge
+from mynatca_sandbox.intercom.notes import notes
+from mynatca_sandbox.intercom.tags import tags
+from mynatca_sandbox.intercom.tickets import tickets
 from mynatca_sandbox.state import State, state_of
 
-INTERCOM = (contacts, lifecycle, admins, data_attributes)
+INTERCOM = (
+    admins,
+    contact_search,
+    contacts,
+    conversation_actions,
+    conversation_attributes,
+    conversations,
+    data_attributes,
+    lifecycle,
+    merge,
+    notes,
+    tags,
+    tickets,
+)
 
 # Sanic keeps a register of apps by name; a process may hold several sandboxes.
 _numbers = itertools.count(1)
 
 
-def build_app(state: State) -> Sanic:
+def build_app(state: State) -> Sanic[Any, Any]:
     """Return an app that serves `state`."""
     app = Sanic(f"mynatca-sandbox-{next(_numbers)}", configure_logging=False)
     app.ctx.state = state
     app.config.MOTD = False
     for blueprint in INTERCOM:
         app.blueprint(blueprint)
-    app.on_request(_count_arrival)
-    app.on_request(gate.before)
-    app.on_response(gate.after)
-    app.on_response(_count_answer)
+    app.register_middleware(_count_arrival, "request")
+    app.register_middleware(gate.before, "request")
+    app.register_middleware(gate.after, "response")
+    app.register_middleware(_count_answer, "response")
     app.exception(errors.ApiError)(gate.refuse)
     app.exception(SanicException)(gate.refuse_unrouted)
     return app
@@ -40,7 +63,7 @@ def _count_arrival(request: Request) -> HTTPResponse | None:
     return None
 
 
-def _count_answer(request: Request, response: HTTPResponse) -> None:
+def _count_answer(request: Request, response: BaseHTTPResponse) -> None:
     if not request.path.startswith("/_sandbox/"):
         status = 0 if gate.is_cut(request) else response.status
         state_of(request).calls.by_status[status] += 1

@@ -12,8 +12,8 @@ _SEARCHES = frozenset({"POST /contacts/search", "POST /conversations/search", "P
 class Calls:
     """Calls on Intercom and Supabase; the control API is not counted.
 
-    `by_route` counts arrivals by "METHOD /route/{pattern}" ("METHOD unknown" where no route matches). `by_status`
-    counts answers by status; a connection cut on purpose counts as status 0.
+    `by_route` counts arrivals by "METHOD /route/{pattern}" ("METHOD unknown" where no route matches).
+    `by_status` counts answers by status; a connection cut on purpose counts as status 0.
     """
 
     by_route: Counter[str] = field(default_factory=Counter)

@@ -1,7 +1,7 @@
-"""What a sandbox can be told: how fast, how limited, how unreliable, and which undocumented behaviour it shows.
+"""What a sandbox can be told: how fast, limited and unreliable it is, and which undocumented ways it has.
 
-The defaults are a healthy workspace as Intercom describes it. Each field is a command-line flag (`--index-lag`), an
-environment variable (`SANDBOX_INDEX_LAG`) and a key of `PATCH /_sandbox/options`.
+The defaults are a healthy workspace as Intercom describes it. Each field is a command-line flag
+(`--index-lag`), an environment variable (`SANDBOX_INDEX_LAG`) and a key of `PATCH /_sandbox/options`.
 """
 
 from dataclasses import asdict, dataclass
@@ -37,8 +37,8 @@ class Options:
     taken_email: Annotated[
         Literal["second_user", "conflict"],
         Field(
-            description="a user with a new external id and another user's email: second_user allows it unless that "
-            "user has no external id; conflict answers 409"
+            description="a user with a new external id and another user's email: second_user allows it "
+            "unless that user has no external id; conflict answers 409"
         ),
     ] = "second_user"
     clear_external_id: Annotated[

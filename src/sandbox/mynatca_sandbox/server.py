@@ -46,7 +46,7 @@ class Sandbox:
 
     @property
     def world(self) -> World:
-        """The live world. After changing identifiers, states or membership of lists in place, call `reset`."""
+        """The live world; after changing identifiers or states, or adding records, call `reset`."""
         return self._state.world
 
     @property
@@ -64,11 +64,11 @@ class Sandbox:
         return self._state.calls
 
     def reset(self, world: World, options: Options | None = None) -> None:
-        """Swap in a world and options (default: those in force), between two calls; counters begin at zero."""
+        """Swap in a world and options (default: those in force); counters begin at zero."""
         self._in_loop(lambda: self._state.reset(world, options or self._state.options))
 
     def _in_loop(self, action: Callable[[], None]) -> None:
-        async def act() -> None:  # noqa: RUF029  - a coroutine is what runs between two calls
+        async def act() -> None:
             action()
 
         asyncio.run_coroutine_threadsafe(act(), self._loop).result()
@@ -84,10 +84,10 @@ async def serve(state: State, sock: socket.socket, stop: asyncio.Event, ready: C
     server = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
     if server is None:
         raise RuntimeError("Sanic made no server")
-    await server.startup()
+    await server.startup()  # type: ignore[no-untyped-call]  # Sanic's
     try:
         ready()
         await stop.wait()
     finally:
-        await server.close()
+        await server.close()  # type: ignore[no-untyped-call]  # Sanic's
         Sanic.unregister_app(app)

@@ -1,7 +1,7 @@
 """Intercom's refusals: status, code and message of each, and the envelope they travel in.
 
-Messages are those of Intercom's published examples; where none is published the message is ours, and the status is
-an assumption that the raising place names.
+Messages are those of Intercom's published examples; where none is published the message is ours, and the
+status is an assumption that the raising place names.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,8 @@ def invalid_cursor() -> ApiError:
     return ApiError(
         400,
         "client_error",
-        "Invalid starting_after param. Please try again using a starting_after value from a paginated response",
+        "Invalid starting_after param. "
+        "Please try again using a starting_after value from a paginated response",
     )
 
 

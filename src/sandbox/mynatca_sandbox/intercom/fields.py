@@ -19,7 +19,7 @@ _PHONE_PUNCTUATION = re.compile(r"[\s().-]")
 
 
 def read_contact_fields(body: dict[str, Any], store: Store, version: Version) -> dict[str, Any]:
-    """Return the known fields of a contact body but `custom_attributes`; others are ignored, as Intercom does.
+    """Return the fields of a contact body but `custom_attributes`; Intercom ignores unknown ones.
 
     `external_id` is None where it is null or empty.
 
@@ -117,8 +117,8 @@ def merge_custom_attributes(
     """Return `current` with `changes`; null and "" remove an attribute.
 
     Raises:
-        ApiError: 400 `parameter_invalid`: not an object, unknown or archived name, wrong type, over 255 characters, not among the
-            options (the wordings but the first are assumed).
+        ApiError: 400 `parameter_invalid`: not an object, unknown or archived name, wrong type, over 255
+            characters, not among the options (the wordings but the first are assumed).
     """
     if not isinstance(changes, dict):
         raise invalid("custom_attributes must be an object")

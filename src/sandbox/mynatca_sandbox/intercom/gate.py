@@ -1,7 +1,7 @@
 """What happens to every Intercom call before and after its handler.
 
-In this order: counted, authorised (401 without rate headers), put against the rate window, struck by a fault, checked
-for its version and media type. Afterwards: headers, delay, and the cut connection of a fault.
+In this order: counted, authorised (401 without rate headers), put against the rate window, struck by a fault,
+checked for its version and media type. Afterwards: headers, delay, and the cut connection of a fault.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from email.utils import formatdate
 
 from sanic import HTTPResponse, Request
 from sanic.exceptions import SanicException
+from sanic.response import BaseHTTPResponse
 
 from mynatca_sandbox.intercom import errors
 from mynatca_sandbox.intercom.call import version_of
@@ -44,7 +45,7 @@ async def before(request: Request) -> HTTPResponse | None:
     return fault_answer
 
 
-async def after(request: Request, response: HTTPResponse) -> None:
+async def after(request: Request, response: BaseHTTPResponse) -> None:
     """Complete the answer and send it late, or not at all, as the options say."""
     if not is_intercom(request):
         return
@@ -54,7 +55,7 @@ async def after(request: Request, response: HTTPResponse) -> None:
     if request.ctx.quota and state.options.rate_headers:
         response.headers.update(request.ctx.quota.headers())
     await _delay(request, state)
-    if is_cut(request) and request.transport is not None:
+    if is_cut(request) and isinstance(request.transport, asyncio.Transport):
         request.transport.abort()
 
 

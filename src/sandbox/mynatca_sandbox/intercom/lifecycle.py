@@ -1,6 +1,7 @@
 """Contacts: archive, unarchive, block and delete (Intercom REST: Contacts).
 
-An archived contact keeps its identifiers. So does a deleted one, whose identifiers Intercom frees only after days.
+An archived contact keeps its identifiers. So does a deleted one, whose identifiers Intercom frees only after
+days.
 """
 
 from sanic import Blueprint, HTTPResponse, Request
@@ -9,7 +10,7 @@ from mynatca_sandbox.intercom import errors
 from mynatca_sandbox.intercom.call import store_of
 from mynatca_sandbox.intercom.serialize import contact_reference
 from mynatca_sandbox.responses import json_response
-from mynatca_sandbox.world.model import Contact
+from mynatca_sandbox.world.model import Contact, Conversation
 
 lifecycle = Blueprint("lifecycle")
 
@@ -53,8 +54,9 @@ def delete(request: Request, contact_id: str) -> HTTPResponse:
     """Delete a contact, archived or not, with its conversations, for good."""
     store = store_of(request)
     contact = _present(request, contact_id)
-    for conversation in store.conversations_of(contact_id):
-        store.remove_conversation(conversation)
+    for item in store.participations(contact_id):
+        if isinstance(item, Conversation):
+            store.remove_conversation(item)
     store.update(contact, deleted=True)
     return json_response(contact_reference(contact) | {"deleted": True})
 

@@ -1,4 +1,4 @@
-"""Paging (Intercom REST: Pagination): page sizes, opaque cursors, and the `pages` object of lists and searches."""
+"""Paging (Intercom REST: Pagination): page sizes, opaque cursors, and the `pages` object."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The page that a client asks for: `number` begins at 1; `after` is the key of the item before it, if any."""
+    """The page that a client asks for, numbered from 1; `after` is the key of the item before it."""
 
     per_page: int
     number: int = 1
@@ -44,7 +44,8 @@ def read_page(list_name: str, parameters: Mapping[str, Any], default_per_page: i
     """Read `per_page` and `starting_after`.
 
     Raises:
-        ApiError: 400; the size is not in 1..150 (status and message assumed), or no answer of this list gave the cursor.
+        ApiError: 400; the size is not in 1..150 (status and message assumed), or no answer of this list gave
+            the cursor.
     """
     per_page = _per_page(parameters.get("per_page", default_per_page))
     cursor = parameters.get("starting_after")

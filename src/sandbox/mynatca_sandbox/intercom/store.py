@@ -1,7 +1,7 @@
-"""A world with indexes: every read by identifier is one look-up, and every write of a contact goes through here.
+"""A world with indexes: each read by identifier is one look-up, each write of a contact goes through here.
 
-Decides what a write is (indexes, `updated_at`, the delay of the search index). What may be written is decided by the
-endpoints. The clock is the real one: `World.now` matters only to whoever made the world.
+Decides what a write is (indexes, `updated_at`, the delay of the search index). What may be written is decided
+by the endpoints. The clock is the real one: `World.now` matters only to whoever made the world.
 """
 
 import copy
@@ -26,8 +26,8 @@ def is_live(contact: Contact) -> bool:
 class Store:
     """The live world of one sandbox.
 
-    A test may change fields of the world's records in place; after changing an identifier or what makes a contact
-    live, or adding records, it makes a new store (`Sandbox.reset`).
+    A test may change fields of the world's records in place; after changing an identifier or what makes a
+    contact live, or adding records, it makes a new store (`Sandbox.reset`).
     """
 
     def __init__(self, world: World) -> None:
@@ -46,6 +46,10 @@ class Store:
         self.live_count = 0
         for contact in world.contacts:
             self._enter(contact)
+        self._participations: dict[str, list[Conversation | Ticket]] = defaultdict(list)
+        items: list[Conversation | Ticket] = [*world.conversations, *world.tickets]
+        for item in items:
+            self._join(item)
 
     def now(self) -> int:
         """Return the present in Unix seconds."""
@@ -75,7 +79,7 @@ class Store:
                 yield index, contact
 
     def canonical(self, contact: Contact) -> Contact:
-        """Return what `contact` was merged into, over at most 3 merges (Intercom REST 2.16: GET /contacts/{id})."""
+        """Return what `contact` was merged into, over at most 3 merges (Intercom REST 2.16)."""
         for _ in range(MAX_MERGE_HOPS):
             if contact.merged_into is None or contact.merged_into not in self.contacts:
                 break
@@ -86,14 +90,15 @@ class Store:
         """Return the teammate; ids may come as numbers."""
         return self.admins.get(str(admin_id))
 
-    def conversations_of(self, contact_id: str) -> list[Conversation]:
-        """Return the conversations that the contact takes part in."""
-        return [each for each in self.conversations.values() if contact_id in each.contact_ids]
+    def participations(self, contact_id: str) -> list[Conversation | Ticket]:
+        """Return the conversations and tickets that the contact takes part in."""
+        return list(self._participations[contact_id])
 
     def is_suspended(self, item: Conversation | Ticket) -> bool:
-        """Tell whether lists and searches hide a conversation or ticket because its contacts are all archived.
+        """Tell whether lists and searches hide an item because its contacts are all archived.
 
-        Intercom's help says that archiving suspends them; that lists and searches then leave them out is inferred.
+        Intercom's help says that archiving suspends them; that lists and searches then leave them out is
+        inferred.
         """
         contacts = [self.contacts.get(contact_id) for contact_id in item.contact_ids]
         return bool(contacts) and not any(contact and is_live(contact) for contact in contacts)
@@ -165,10 +170,24 @@ class Store:
         """Move `updated_at`, by at least one second."""
         item.updated_at = max(self.now(), item.updated_at + 1)
 
+    def add_conversation(self, conversation: Conversation) -> None:
+        """Add a conversation."""
+        self.world.conversations.append(conversation)
+        self.conversations[conversation.id] = conversation
+        self._join(conversation)
+
     def remove_conversation(self, conversation: Conversation) -> None:
         """Delete a conversation for good."""
+        self._part(conversation)
         del self.conversations[conversation.id]
         self.world.conversations.remove(conversation)
+
+    def set_participants(self, item: Conversation | Ticket, contact_ids: list[str]) -> None:
+        """Write whose conversation or ticket it is."""
+        self._part(item)
+        item.contact_ids = contact_ids
+        self._join(item)
+        self.touch(item)
 
     # ---- indexes
 
@@ -181,6 +200,14 @@ class Store:
         for key in _index_keys(contact):
             del self._index[key][contact.id]
         self.live_count -= is_live(contact)
+
+    def _join(self, item: Conversation | Ticket) -> None:
+        for contact_id in item.contact_ids:
+            self._participations[contact_id].append(item)
+
+    def _part(self, item: Conversation | Ticket) -> None:
+        for contact_id in item.contact_ids:
+            self._participations[contact_id].remove(item)
 
     def _remember(self, contact: Contact, former: Contact | None) -> None:
         self._changes.append((time.time(), contact.id, former))

@@ -1,6 +1,7 @@
 """Which identifiers two users may not share (contact create and update: the 409s).
 
-An external id belongs to one user, whatever its state. An email may be shared by users with different external ids,
+An external id belongs to one user, whatever its state. An email may be shared by users with different
+external ids,
 but not with a user that has none: then Intercom takes both for the same person. With the option `taken_email:
 conflict` no email may be shared. Leads never conflict.
 """

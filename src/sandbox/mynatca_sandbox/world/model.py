@@ -1,7 +1,7 @@
-"""What exists in a world: rows of Supabase, and the people, conversations and tickets of one Intercom workspace.
+"""What exists in a world: rows of Supabase, and the people, conversations and tickets of one workspace.
 
-Plain mutable records without behaviour: the generator fills them, the Intercom and Supabase emulators serve and
-change them. All moments are Unix seconds.
+Plain mutable records without behaviour: the generator fills them, the Intercom and Supabase emulators serve
+and change them. All moments are Unix seconds.
 """
 
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ class Note:
 class Contact:
     """A person in Intercom: a user, or an anonymous lead.
 
-    `archived` hides it from lists and searches while it still holds its email and external id. `merged_into` is
-    the id of the contact that it became part of; such a contact can never come back. `deleted` marks a permanent
-    deletion that still blocks its identifiers.
+    `archived` hides it from lists and searches while it still holds its email and external id. `merged_into`
+    is the id of the contact that it became part of; such a contact can never come back. `deleted` marks a
+    permanent deletion that still blocks its identifiers.
     """
 
     id: str
@@ -134,8 +134,8 @@ class DataAttribute:
 class ConversationAttribute:
     """A custom attribute of conversations.
 
-    `data_type`: string, integer, list, decimal, boolean, datetime, relationship or files. `options` are those of a
-    list: `{"id": uuid, "label": text, "archived": bool}`.
+    `data_type`: string, integer, list, decimal, boolean, datetime, relationship or files. `options` are those
+    of a list: `{"id": uuid, "label": text, "archived": bool}`.
     """
 
     id: int
@@ -153,8 +153,9 @@ class ConversationAttribute:
 class World:
     """Everything that exists, at the moment `now`.
 
-    `tables` holds Supabase's rows by table name, as JSON values. `truth` is who each contact really is: contact
-    id -> member number, or None for nobody's; it is for tests and measurements and is served by no API.
+    `tables` holds Supabase's rows by table name, as JSON values. `truth` is who each contact really is:
+    contact id -> member number, or None for nobody's; it is for tests and measurements and is served by no
+    API.
     """
 
     now: int
