@@ -1,0 +1,1 @@
+"""The organisation's people: what a member is and where members are read."""

@@ -1,0 +1,193 @@
+"""Members from Supabase, through its own client.
+
+Reads `members` in keyset pages (PostgREST answers at most 1,000 rows a page, and pages by offset lose rows when the
+table changes in between) and the four small tables once each. Which rows are synced is decided here; what their values
+mean, in `member`.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import httpx
+from postgrest import APIError, CountMethod
+from supabase import Client, create_client
+from supabase.client import ClientOptions
+
+from mynatca_intercom.members.member import (
+    ATTRIBUTE_LENGTH,
+    RETIRED_PLACE,
+    UNKNOWN,
+    Member,
+    MemberListing,
+    Value,
+    cut_positions,
+    full_name,
+    join_positions,
+    usable_email,
+)
+from mynatca_intercom.members.phone import e164
+from mynatca_intercom.members.source import SourceIncomplete, SourceRefused, SourceUnavailable
+from mynatca_intercom.settings import MemberSettings, SupabaseSettings
+
+PAGE_ROWS = 1000
+"""PostgREST's row cap on Supabase; a larger limit is cut down to it without a word."""
+
+SYNCED_STATUSES = ("Active", "Retired")
+_MEMBER_COLUMNS = (
+    "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id,updated_at"
+)
+
+Row = dict[str, Any]
+Narrow = Callable[[Any], Any]
+T = TypeVar("T")
+
+
+class SupabaseSource:
+    """A Supabase project that holds `members` and the tables that it refers to."""
+
+    def __init__(self, settings: SupabaseSettings, rules: MemberSettings) -> None:
+        options = ClientOptions(
+            schema=settings.schema_name,
+            httpx_client=httpx.Client(timeout=settings.timeout_seconds),
+            auto_refresh_token=False,
+            persist_session=False,
+        )
+        self._client: Client = create_client(settings.url, settings.key.get_secret_value(), options)
+        self._rules = rules
+
+    def synced_members(self) -> MemberListing:
+        """Every Active and Retired member with an email, ordered by number.
+
+        Raises:
+            SourceRefused: the key is not accepted.
+            SourceUnavailable: Supabase does not answer, or with an error.
+            SourceIncomplete: fewer rows came than were counted, twice.
+        """
+        try:
+            return self._listing()
+        except APIError as error:
+            raise _as_source_error(error) from None  # its text may quote a row
+        except (httpx.HTTPError, ValueError) as error:
+            raise SourceUnavailable(f"Supabase does not answer as it should: {type(error).__name__}") from None
+
+    def _listing(self) -> MemberListing:
+        references = _References(self._rows)
+        rows = self._rows("members", _MEMBER_COLUMNS, "membernumber", _synced)
+        builder = _Builder(references, self._rules)
+        members = tuple(builder.member(row) for row in rows)
+        return MemberListing("supabase", members, dict(builder.left_out))
+
+    def _rows(self, table: str, columns: str, key: str, narrow: Narrow = lambda query: query) -> list[Row]:
+        """All rows, with one repetition when the count says that some are missing."""
+        for _ in range(2):
+            counts: list[int] = []
+            rows = [row for page in self._pages(table, columns, key, narrow, counts) for row in page]
+            if len(rows) >= min(counts):
+                return rows
+        raise SourceIncomplete(table, len(rows), min(counts))
+
+    def _pages(
+        self, table: str, columns: str, key: str, narrow: Narrow, counts: list[int]
+    ) -> Iterator[list[Row]]:
+        """Pages in the order of `key`; `counts` receives the total as each page implies it."""
+        read, after = 0, None
+        while True:
+            query = narrow(self._client.table(table).select(columns, count=CountMethod.exact))
+            query = query if after is None else query.gt(key, after)
+            answer = query.order(key).limit(PAGE_ROWS).execute()
+            page = cast("list[Row]", answer.data)
+            counts.append(read + (answer.count or 0))
+            yield page
+            read += len(page)
+            if not page or (answer.count or 0) <= len(page):
+                return
+            after = page[-1][key]
+
+
+def _synced(query: Any) -> Any:
+    return query.in_("status", list(SYNCED_STATUSES)).not_.is_("email", "null")
+
+
+def _as_source_error(error: APIError) -> SourceRefused | SourceUnavailable:
+    code = str(error.code)
+    if code in ("401", "403", "42501") or code.startswith("PGRST30"):
+        return SourceRefused(f"Supabase refuses the key (code {code}): check SUPABASE_KEY and its grants")
+    return SourceUnavailable(f"Supabase answers with error {code}")
+
+
+class _References:
+    """The small tables, each read once, as look-ups."""
+
+    def __init__(self, rows: Callable[..., list[Row]]) -> None:
+        self.regions = {row["id"]: row["code"] for row in rows("regions", "id,code", "id")}
+        self.facilities = {row["id"]: row["code"] for row in rows("facilities", "id,code", "id")}
+        self.types = {row["id"]: row["type_name"] for row in rows("member_types", "id,type_name", "id")}
+        self.positions: dict[str, list[str]] = defaultdict(list)
+        for row in rows("positions", "id,membernumber,positiontype", "id", _current):
+            self.positions[row["membernumber"]].append(row["positiontype"] or "")
+
+
+def _current(query: Any) -> Any:
+    return query.is_("end_date", "null")
+
+
+class _Builder:
+    """Turns rows into members and counts the values that it had to leave out."""
+
+    def __init__(self, references: _References, rules: MemberSettings) -> None:
+        self._references = references
+        self._rules = rules
+        self.left_out: Counter[str] = Counter()
+
+    def member(self, row: Row) -> Member:
+        number = str(row["membernumber"]).strip()
+        titles = self._references.positions.get(row["membernumber"], [])
+        return Member(
+            number=number,
+            name=self._counted("name_empty", full_name(row["firstname"], row["lastname"])),
+            email=self._counted("email_unusable", usable_email(row["email"])),
+            phone=self._phone(row["phone"]),
+            member_type=self._type(row),
+            region=self._place(row, "region_id", self._references.regions),
+            facility=self._place(row, "facility_id", self._references.facilities),
+            positions=self._positions(titles),
+        )
+
+    def _counted(self, reason: str, value: T | None) -> T | None:
+        self.left_out[reason] += value is None
+        return value
+
+    def _phone(self, raw: str | None) -> str | None:
+        if not (raw or "").strip():
+            return None
+        return self._counted("phone_unparsable", e164(str(raw), self._rules.phone_region))
+
+    def _type(self, row: Row) -> Value:
+        if row["status"] == "Retired":
+            return self._rules.retired_type_name
+        if row["membertypeid"] == self._rules.current_type_id:
+            return self._rules.current_type_name
+        return self._referred("member_type_unknown", row["membertypeid"], self._references.types)
+
+    def _place(self, row: Row, column: str, codes: dict[Any, str]) -> Value:
+        if row["status"] == "Retired":
+            return RETIRED_PLACE
+        return self._referred(f"{column.removesuffix('_id')}_unknown", row[column], codes)
+
+    def _referred(self, reason: str, key: object, names: dict[Any, str]) -> Value:
+        """None for no reference, UNKNOWN for one that leads nowhere."""
+        if key is None:
+            return None
+        if key not in names:
+            self.left_out[reason] += 1
+            return UNKNOWN
+        return (names[key] or "").strip()[:ATTRIBUTE_LENGTH] or None
+
+    def _positions(self, titles: list[str]) -> str | None:
+        joined = join_positions(titles)
+        if joined is None:
+            return None
+        cut = cut_positions(joined)
+        self.left_out["positions_cut"] += cut != joined
+        return cut

@@ -1,0 +1,78 @@
+"""Every metric that the programs export. `docs/metrics.md` is generated from this module.
+
+Label values are bounded sets and never hold an id; the series of a known set start at zero, so that an alert can tell
+"nothing happened" from "nothing is known" (Prometheus: instrumentation, "avoid missing metrics").
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+_PREFIX = "mynatca_intercom"
+
+CALLS = Counter(
+    "api_calls",
+    "Calls to Intercom's API, by operation and answer (HTTP status, or none when no answer came).",
+    ["operation", "status"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+CALL_SECONDS = Histogram(
+    "api_call_seconds",
+    "Time from sending a call to Intercom to its whole answer.",
+    ["operation"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+RETRIES = Counter(
+    "api_retries",
+    "Calls to Intercom that were sent again.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+RATE_LIMIT = Gauge(
+    "api_rate_limit_calls",
+    "Calls that Intercom allows in one window, as its last answer said.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+RATE_LIMIT_WAIT = Counter(
+    "api_rate_limit_wait_seconds",
+    "Time that calls waited for the next rate-limit window.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+RUN_START = Gauge(
+    "run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY
+)
+SOURCE_MEMBERS = Gauge(
+    "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
+)
+CONTACTS_LISTED = Gauge(
+    "run_contacts_listed", "Contacts that this run listed in Intercom.", namespace=_PREFIX, registry=REGISTRY
+)
+ACTIONS_PLANNED = Gauge(
+    "run_actions_planned", "Actions that this run plans to take.", namespace=_PREFIX, registry=REGISTRY
+)
+ACTIONS_DONE = Gauge(
+    "run_actions_done",
+    "Actions of the plan that are behind this run, whatever came of them.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+LAST_ACTION = Gauge(
+    "run_last_action_timestamp_seconds",
+    "When this run last finished an action.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+MEMBERS = Counter(
+    "run_members",
+    "Members by what the run did for them.",
+    ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+BRAKES = Counter(
+    "run_brakes", "Brakes that stopped a run, by class.", ["brake"], namespace=_PREFIX, registry=REGISTRY
+)
