@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mynatca_sandbox.control import WORLD_OPTIONS
 from mynatca_sandbox.options import OPTIONS
-from mynatca_sandbox.server import serve
+from mynatca_sandbox.server import serving
 from mynatca_sandbox.state import State
 from mynatca_sandbox.world.generate import generate
 
@@ -22,9 +22,7 @@ T = TypeVar("T")
 def main() -> None:
     """Run the sandbox by the command line and `SANDBOX_*` variables; flags win."""
     parser = argparse.ArgumentParser(prog="mynatca-sandbox", description=__doc__)
-    parser.add_argument(
-        "--host", default=os.environ.get("SANDBOX_HOST", "127.0.0.1"), help="address to listen on"
-    )
+    parser.add_argument("--host", default=os.environ.get("SANDBOX_HOST", "127.0.0.1"), help="address to listen on")
     parser.add_argument(
         "--port", type=int, default=os.environ.get("SANDBOX_PORT", "8080"), help="port; 0 takes a free one"
     )
@@ -61,7 +59,9 @@ async def _run(state: State, sock: socket.socket) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(state, sock, stop, lambda: _announce(state, sock))
+    async with serving(state, sock):
+        _announce(state, sock)
+        await stop.wait()
 
 
 def _announce(state: State, sock: socket.socket) -> None:

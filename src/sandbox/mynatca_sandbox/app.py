@@ -46,10 +46,13 @@ def build_app(state: State) -> Sanic[Any, Any]:
     app = Sanic(f"mynatca-sandbox-{next(_numbers)}", configure_logging=False)
     app.ctx.state = state
     app.config.MOTD = False
+    # It rewrites Sanic's own methods, which fails for the second app of a process.
+    app.config.TOUCHUP = False
     for blueprint in INTERCOM:
         app.blueprint(blueprint)
-    app.register_middleware(_count_arrival, "request")
-    app.register_middleware(gate.before, "request")
+    # By priority, as Sanic would run a blueprint's middleware first.
+    app.register_middleware(_count_arrival, "request", priority=2)
+    app.register_middleware(gate.before, "request", priority=1)
     app.register_middleware(gate.after, "response")
     app.register_middleware(_count_answer, "response")
     app.exception(errors.ApiError)(gate.refuse)

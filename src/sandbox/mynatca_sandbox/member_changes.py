@@ -56,7 +56,7 @@ def _change(member: dict[str, Any], world: World, chooser: random.Random) -> Non
         if row["region_id"] == member["region_id"] and row["id"] != member["facility_id"]
     ]
     # A retired member's facility is not synced.
-    if member["status"] == "Active" and facilities and chooser.random() < 0.5:  # noqa: PLR2004  - even odds
+    if member["status"] == "Active" and facilities and chooser.random() < 0.5:
         member["facility_id"] = chooser.choice(facilities)
         return
     numbers = {f"+1{area}55501{line:02}" for area in AREA_CODES for line in range(100)} - {member["phone"]}

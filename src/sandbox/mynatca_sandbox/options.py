@@ -45,20 +45,14 @@ class Options:
         Literal["accept", "refuse", "ignore"],
         Field(description='what an update of a user\'s external id to "" or null does; refuse answers 400'),
     ] = "accept"
-    access_token: Annotated[str, Field(description="the Bearer token that Intercom accepts")] = (
-        "sandbox-token"  # noqa: S105  - made up
-    )
+    access_token: Annotated[str, Field(description="the Bearer token that Intercom accepts")] = "sandbox-token"  # noqa: S105  - made up
     supabase_key: Annotated[str, Field(description="the API key that Supabase accepts")] = "sandbox-key"
     fault_429: Annotated[Rate, Field(description="rate of calls refused as if the window were used up")] = 0
-    fault_5xx: Annotated[
-        Rate, Field(description="rate of calls answered 500, 502, 503 or 504 without effect")
-    ] = 0
+    fault_5xx: Annotated[Rate, Field(description="rate of calls answered 500, 502, 503 or 504 without effect")] = 0
     fault_drop_before: Annotated[
         Rate, Field(description="rate of connections cut before the call took effect")
     ] = 0
-    fault_drop_after: Annotated[
-        Rate, Field(description="rate of connections cut after the call took effect")
-    ] = 0
+    fault_drop_after: Annotated[Rate, Field(description="rate of connections cut after the call took effect")] = 0
     fault_slow: Annotated[Rate, Field(description="rate of answers that come slow_seconds late")] = 0
     slow_seconds: Annotated[Seconds, Field(description="delay of a slow answer in seconds")] = 1
     fault_seed: Annotated[int, Field(description="seed of the faults' random numbers")] = 1

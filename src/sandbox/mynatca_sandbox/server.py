@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from sanic import Sanic
 
@@ -14,6 +15,23 @@ from mynatca_sandbox.calls import Calls
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.state import State
 from mynatca_sandbox.world.model import World
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def serving(state: State, sock: socket.socket) -> AsyncIterator[None]:
+    """Serve `state` on a bound socket while the context lasts."""
+    app = build_app(state)
+    server = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
+    if server is None:
+        raise RuntimeError("Sanic made no server")
+    await server.startup()  # type: ignore[no-untyped-call]  # Sanic's
+    try:
+        yield
+    finally:
+        await server.close()  # type: ignore[no-untyped-call]  # Sanic's
+        Sanic.unregister_app(app)
 
 
 class Sandbox:
@@ -26,22 +44,22 @@ class Sandbox:
         self, world: World, options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self._state = State(world, options or Options())
-        self._socket = socket.create_server((host, port))
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        sock = socket.create_server((host, port))
+        self.url = f"http://{host}:{sock.getsockname()[1]}"
+        self._serving = serving(self._state, sock)
         self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mynatca-sandbox", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="mynatca-sandbox", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._ready.wait()
+        self._in_loop(self._serving.__aenter__())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._in_loop(self._serving.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
     @property
@@ -56,7 +74,7 @@ class Sandbox:
 
     @options.setter
     def options(self, options: Options) -> None:
-        self._in_loop(lambda: self._state.change_options(options))
+        self._between_calls(lambda: self._state.change_options(options))
 
     @property
     def calls(self) -> Calls:
@@ -65,29 +83,18 @@ class Sandbox:
 
     def reset(self, world: World, options: Options | None = None) -> None:
         """Swap in a world and options (default: those in force); counters begin at zero."""
-        self._in_loop(lambda: self._state.reset(world, options or self._state.options))
+        self._between_calls(lambda: self._state.reset(world, options or self._state.options))
 
-    def _in_loop(self, action: Callable[[], None]) -> None:
+    def _between_calls(self, action: Callable[[], None]) -> None:
         async def act() -> None:
             action()
 
-        asyncio.run_coroutine_threadsafe(act(), self._loop).result()
+        self._in_loop(act())
 
-    def _run(self) -> None:
+    def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _run_loop(self) -> None:
+        """Run the loop until it is stopped; then the runner ends what connections are left."""
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(serve(self._state, self._socket, self._stop, self._ready.set))
-
-
-async def serve(state: State, sock: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Serve `state` on a bound socket until `stop` is set; call `ready` once calls are taken."""
-    app = build_app(state)
-    server = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
-    if server is None:
-        raise RuntimeError("Sanic made no server")
-    await server.startup()  # type: ignore[no-untyped-call]  # Sanic's
-    try:
-        ready()
-        await stop.wait()
-    finally:
-        await server.close()  # type: ignore[no-untyped-call]  # Sanic's
-        Sanic.unregister_app(app)
+            runner.get_loop().run_forever()

@@ -2,6 +2,7 @@
 
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 from sanic import Blueprint, HTTPResponse, Request
 
@@ -47,10 +48,11 @@ def get_contact(request: Request, contact_id: str) -> HTTPResponse:
     return _shown(request, contact)
 
 
-@contacts.get("/contacts/find_by_external_id/<external_id:str>", unquote=True)
+@contacts.get("/contacts/find_by_external_id/<external_id:str>")
 def find_by_external_id(request: Request, external_id: str) -> HTTPResponse:
     """Return the user with an external id; leads are not found, but merged ones are pointed on from."""
-    holders = store_of(request).holders("external_id", external_id)
+    # Sanic's own decoding is lost where another route has the same first segment.
+    holders = store_of(request).holders("external_id", unquote(external_id))
     eligible = [holder for holder in holders if holder.role == "user" or holder.merged_into]
     eligible.sort(key=lambda holder: (not is_live(holder), holder.merged_into is None))
     return _shown(request, next(iter(eligible), None))

@@ -66,9 +66,7 @@ def attach_contact(request: Request, conversation_id: str) -> HTTPResponse:
     return _with_customers(request, conversation)
 
 
-@conversation_actions.delete(
-    "/conversations/<conversation_id:str>/customers/<contact_id:str>", ignore_body=False
-)
+@conversation_actions.delete("/conversations/<conversation_id:str>/customers/<contact_id:str>", ignore_body=False)
 def detach_contact(request: Request, conversation_id: str, contact_id: str) -> HTTPResponse:
     """Take a contact out of a conversation with several."""
     store, conversation = store_of(request), found(request, conversation_id)

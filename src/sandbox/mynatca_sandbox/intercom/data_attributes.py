@@ -173,8 +173,7 @@ def _read_name(body: dict[str, Any], model: str, world: World) -> str:
     name = str(required(body, "name"))
     if not _NAME.fullmatch(name):
         raise errors.invalid(
-            "Your name for this attribute must only contain alphanumeric characters, "
-            "currency symbols, and hyphens"
+            "Your name for this attribute must only contain alphanumeric characters, currency symbols, and hyphens"
         )
     holder = next((each for each in world.data_attributes if each.name == name), None)
     if holder is not None:

@@ -15,9 +15,7 @@ from mynatca_sandbox.responses import json_response
 class ApiError(Exception):
     """A call is refused with `status` and one error of `code` and `message`."""
 
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -41,9 +39,7 @@ def unauthorized() -> ApiError:
 
 def version_invalid() -> ApiError:
     """The version is unknown, or older than what was called."""
-    return ApiError(
-        400, "intercom_version_invalid", "Requested resource is not available in current API version."
-    )
+    return ApiError(400, "intercom_version_invalid", "Requested resource is not available in current API version.")
 
 
 def rate_limit_exceeded(limit: int, window_seconds: int) -> ApiError:
@@ -67,8 +63,7 @@ def invalid_cursor() -> ApiError:
     return ApiError(
         400,
         "client_error",
-        "Invalid starting_after param. "
-        "Please try again using a starting_after value from a paginated response",
+        "Invalid starting_after param. Please try again using a starting_after value from a paginated response",
     )
 
 

@@ -68,7 +68,7 @@ def refuse_unrouted(request: Request, error: SanicException) -> HTTPResponse:
     """Answer a call that no route takes, or that Sanic found malformed."""
     codes = {404: "not_found", 405: "method_not_allowed"}
     code = codes.get(error.status_code, "bad_request")
-    message = "Resource Not Found" if error.status_code == 404 else str(error)  # noqa: PLR2004  - not found
+    message = "Resource Not Found" if error.status_code == 404 else str(error)
     return refuse(request, errors.ApiError(error.status_code, code, message))
 
 
@@ -105,7 +105,7 @@ def _server_error(request: Request, status: int) -> HTTPResponse:
     """Answer as Intercom (500, 503) or as the proxy before it, which does not speak JSON (502, 504)."""
     if status in {502, 504}:
         return HTTPResponse(f"<html><body><h1>{status}</h1></body></html>", status, content_type="text/html")
-    code = "server_error" if status == 500 else "service_unavailable"  # noqa: PLR2004  - Internal Server Error
+    code = "server_error" if status == 500 else "service_unavailable"
     return refuse(request, errors.ApiError(status, code, "Something went wrong"))
 
 
@@ -113,9 +113,7 @@ def _check_accept(request: Request) -> None:
     accepted = request.headers.get("Accept", "*/*")
     media_types = {entry.partition(";")[0].strip() for entry in accepted.split(",")}
     if not media_types & JSON_MEDIA_TYPES:
-        raise errors.ApiError(
-            406, "media_type_not_acceptable", "The Accept header must allow application/json"
-        )
+        raise errors.ApiError(406, "media_type_not_acceptable", "The Accept header must allow application/json")
 
 
 async def _delay(request: Request, state: State) -> None:

@@ -63,9 +63,7 @@ def list_merge_history(request: Request, contact_id: str) -> HTTPResponse:
     shown, pages = sorted_page("merge_history", merged, _merge_key, page, descending=descending)
     cursor = pages.get("next", {}).get("starting_after")
     entries = [_history_entry(contact) for contact in shown]
-    return json_response(
-        {"type": "list", "data": entries, "next_cursor": cursor, "has_more": cursor is not None}
-    )
+    return json_response({"type": "list", "data": entries, "next_cursor": cursor, "has_more": cursor is not None})
 
 
 def _named(store: Store, contact_id: Any) -> Contact:

@@ -163,9 +163,7 @@ def _read_value(kind: Kind, value: Any) -> Any:
 def _read_number(value: Any) -> float:
     """Read a number; Intercom's own examples write moments as text."""
     try:
-        number = (
-            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-        )
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     except ValueError:
         number = None
     if number is None:

@@ -68,8 +68,12 @@ class Store:
         return contact if contact and is_live(contact) else None
 
     def holders(self, field: str, value: str) -> list[Contact]:
-        """Return all contacts, of any state, whose `external_id`, `email` or `phone` is `value`."""
-        return list(self._index.get((field, value), {}).values())
+        """Return all contacts, of any state, whose `external_id`, `email` or `phone` is `value`.
+
+        Upper and lower case differ in external ids, not in emails (assumed).
+        """
+        alike = self._index.get((field, value.casefold()), {}).values()
+        return [contact for contact in alike if field == "email" or getattr(contact, field) == value]
 
     def live_after(self, position: int) -> Iterator[tuple[int, Contact]]:
         """Yield live contacts in list order with their positions, beginning after `position`."""
@@ -110,7 +114,7 @@ class Store:
     def searchable_holders(self, field: str, value: str, lag: float) -> Iterator[Contact]:
         """Yield what `searchable` does, without most contacts that cannot have `value` in `field`."""
         former = self._states_before(lag)
-        holders = {contact.id: contact for contact in self.holders(field, value)}
+        holders = self._index.get((field, value.casefold()), {})
         changed = {contact_id: self.contacts[contact_id] for contact_id in former}
         return self._indexed((holders | changed).values(), former)
 
@@ -141,9 +145,7 @@ class Store:
         now = self.now()
         contact = Contact(id=contact_id, role=role, created_at=now, updated_at=now, **fields)
         if role == "lead":
-            contact.external_id = str(
-                UUID(bytes=blake2b(contact_id.encode(), digest_size=16).digest(), version=4)
-            )
+            contact.external_id = str(UUID(bytes=blake2b(contact_id.encode(), digest_size=16).digest(), version=4))
         self._remember(contact, None)
         self.world.contacts.append(contact)
         self.contacts[contact_id] = contact
@@ -226,7 +228,7 @@ def _index_keys(contact: Contact) -> Iterator[tuple[str, str]]:
     for field in ("external_id", "email", "phone"):
         value = getattr(contact, field)
         if value:
-            yield field, value
+            yield field, value.casefold()
 
 
 def _highest_number(world: World) -> int:

@@ -102,9 +102,7 @@ def _without(tag_ids: list[str], tag_id: str) -> list[str]:
 def list_contact_tags(request: Request, contact_id: str) -> HTTPResponse:
     """List the tags of a contact."""
     store, contact = store_of(request), named_contact(request, contact_id)
-    listed = [
-        tag_json(tag_id, store) | {"applied_at": None, "applied_by": None} for tag_id in contact.tag_ids
-    ]
+    listed = [tag_json(tag_id, store) | {"applied_at": None, "applied_by": None} for tag_id in contact.tag_ids]
     return json_response({"type": "list", "data": listed})
 
 

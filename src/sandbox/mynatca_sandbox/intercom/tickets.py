@@ -28,15 +28,11 @@ def search_tickets(request: Request) -> HTTPResponse:
     contact = pinned(body["query"], ("contact_ids",))
     candidates = store.participations(contact[1]) if contact else store.world.tickets
     found = [
-        each
-        for each in candidates
-        if isinstance(each, Ticket) and matches(each) and not store.is_suspended(each)
+        each for each in candidates if isinstance(each, Ticket) and matches(each) and not store.is_suspended(each)
     ]
     rows, pages = sorted_page(_LIST, found, _key, page, descending=True)
     entries = [ticket_json(each, store, version) for each in rows]
-    return json_response(
-        {"type": "ticket.list", "tickets": entries, "total_count": len(found), "pages": pages}
-    )
+    return json_response({"type": "ticket.list", "tickets": entries, "total_count": len(found), "pages": pages})
 
 
 @tickets.get("/tickets/<ticket_id:str>")
