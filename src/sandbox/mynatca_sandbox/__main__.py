@@ -49,9 +49,7 @@ def _read(parser: argparse.ArgumentParser, options: TypeAdapter[T], arguments: d
     try:
         return options.validate_python(given)
     except ValidationError as error:
-        faults = [
-            f"--{'-'.join(map(str, each['loc'])).replace('_', '-')}: {each['msg']}" for each in error.errors()
-        ]
+        faults = [f"--{'-'.join(map(str, each['loc'])).replace('_', '-')}: {each['msg']}" for each in error.errors()]
         parser.error("; ".join(faults))
 
 

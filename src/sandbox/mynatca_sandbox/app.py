@@ -7,6 +7,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse
 
+from mynatca_sandbox.control import control
 from mynatca_sandbox.intercom import errors, gate
 from mynatca_sandbox.intercom.admins import admins
 from mynatca_sandbox.intercom.contact_search import contact_search
@@ -48,8 +49,7 @@ def build_app(state: State) -> Sanic[Any, Any]:
     app.config.MOTD = False
     # It rewrites Sanic's own methods, which fails for the second app of a process.
     app.config.TOUCHUP = False
-    for blueprint in INTERCOM:
-        app.blueprint(blueprint)
+    app.blueprint((control, *INTERCOM))
     # By priority, as Sanic would run a blueprint's middleware first.
     app.register_middleware(_count_arrival, "request", priority=2)
     app.register_middleware(gate.before, "request", priority=1)

@@ -7,10 +7,10 @@ from pydantic import TypeAdapter, ValidationError
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.exceptions import BadRequest
 
-from mynatca_sandbox.member_changes import change_members
 from mynatca_sandbox.options import OPTIONS
 from mynatca_sandbox.responses import json_response
 from mynatca_sandbox.state import state_of
+from mynatca_sandbox.world.change import change_members
 from mynatca_sandbox.world.generate import WorldOptions, generate
 from mynatca_sandbox.world.model import Contact, World
 

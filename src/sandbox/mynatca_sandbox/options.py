@@ -23,9 +23,7 @@ class Options:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    latency: Annotated[
-        Seconds, Field(description="seconds from a call's arrival before which no answer is sent")
-    ] = 0
+    latency: Annotated[Seconds, Field(description="seconds from a call's arrival before which no answer is sent")] = 0
     limit: Annotated[
         Annotated[int, Field(ge=1)] | None,
         BeforeValidator(_none_by_name),
@@ -49,9 +47,7 @@ class Options:
     supabase_key: Annotated[str, Field(description="the API key that Supabase accepts")] = "sandbox-key"
     fault_429: Annotated[Rate, Field(description="rate of calls refused as if the window were used up")] = 0
     fault_5xx: Annotated[Rate, Field(description="rate of calls answered 500, 502, 503 or 504 without effect")] = 0
-    fault_drop_before: Annotated[
-        Rate, Field(description="rate of connections cut before the call took effect")
-    ] = 0
+    fault_drop_before: Annotated[Rate, Field(description="rate of connections cut before the call took effect")] = 0
     fault_drop_after: Annotated[Rate, Field(description="rate of connections cut after the call took effect")] = 0
     fault_slow: Annotated[Rate, Field(description="rate of answers that come slow_seconds late")] = 0
     slow_seconds: Annotated[Seconds, Field(description="delay of a slow answer in seconds")] = 1

@@ -40,9 +40,7 @@ class Sandbox:
     `url` is the base URL of Intercom and of Supabase alike, without a slash at the end.
     """
 
-    def __init__(
-        self, world: World, options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0
-    ) -> None:
+    def __init__(self, world: World, options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._state = State(world, options or Options())
         sock = socket.create_server((host, port))
         self.url = f"http://{host}:{sock.getsockname()[1]}"

@@ -43,9 +43,7 @@ def search_conversations(request: Request) -> HTTPResponse:
     contact = pinned(body["query"], ("contact_ids",))
     candidates = store.participations(contact[1]) if contact else store.world.conversations
     found = [
-        each
-        for each in candidates
-        if isinstance(each, Conversation) and matches(each) and not store.is_suspended(each)
+        each for each in candidates if isinstance(each, Conversation) and matches(each) and not store.is_suspended(each)
     ]
     return _listing(request, found, page)
 

@@ -22,9 +22,7 @@ def list_notes(request: Request, contact_id: str) -> HTTPResponse:
     """List the notes on a contact, newest first."""
     store, contact = store_of(request), named_contact(request, contact_id)
     page = read_page("notes", {name: request.args.get(name) for name in request.args}, DEFAULT_PER_PAGE)
-    shown, pages = sorted_page(
-        "notes", contact.notes, lambda note: [note.created_at, note.id], page, descending=True
-    )
+    shown, pages = sorted_page("notes", contact.notes, lambda note: [note.created_at, note.id], page, descending=True)
     entries = [note_json(note, contact, store) for note in shown]
     return json_response(
         {"type": "list", "data": entries, "total_count": len(contact.notes), "pages": {"next": None} | pages}

@@ -118,9 +118,7 @@ class Language(Generic[T]):
 
     def _by_day(self, symbol: str, moment: int) -> Test:
         """Compare whole days in the workspace's time zone (Intercom REST 2.16: Search for contacts)."""
-        day = datetime.fromtimestamp(moment, ZoneInfo(self.timezone)).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        )
+        day = datetime.fromtimestamp(moment, ZoneInfo(self.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
         start, end = day.timestamp(), (day + timedelta(days=1)).timestamp()
         if symbol == ">":
             return lambda held: bool(held >= end)

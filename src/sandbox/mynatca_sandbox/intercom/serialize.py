@@ -251,9 +251,7 @@ def _part(part: Part, store: Store) -> dict[str, Any]:
         "updated_at": part.created_at,
         "notified_at": part.created_at,
         "assigned_to": None,
-        "author": _person(part.author_type, author)
-        if author
-        else {"type": part.author_type, "id": part.author_id},
+        "author": _person(part.author_type, author) if author else {"type": part.author_type, "id": part.author_id},
         "attachments": [],
         "external_id": None,
         "redacted": False,

@@ -27,9 +27,7 @@ def search_tickets(request: Request) -> HTTPResponse:
     page = read_page(_LIST, body.get("pagination") or {}, DEFAULT_PER_PAGE)
     contact = pinned(body["query"], ("contact_ids",))
     candidates = store.participations(contact[1]) if contact else store.world.tickets
-    found = [
-        each for each in candidates if isinstance(each, Ticket) and matches(each) and not store.is_suspended(each)
-    ]
+    found = [each for each in candidates if isinstance(each, Ticket) and matches(each) and not store.is_suspended(each)]
     rows, pages = sorted_page(_LIST, found, _key, page, descending=True)
     entries = [ticket_json(each, store, version) for each in rows]
     return json_response({"type": "ticket.list", "tickets": entries, "total_count": len(found), "pages": pages})
