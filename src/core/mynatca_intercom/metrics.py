@@ -42,9 +42,7 @@ RATE_LIMIT_WAIT = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-RUN_START = Gauge(
-    "run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY
-)
+RUN_START = Gauge("run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY)
 SOURCE_MEMBERS = Gauge(
     "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
 )
@@ -73,6 +71,4 @@ MEMBERS = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-BRAKES = Counter(
-    "run_brakes", "Brakes that stopped a run, by class.", ["brake"], namespace=_PREFIX, registry=REGISTRY
-)
+BRAKES = Counter("run_brakes", "Brakes that stopped a run, by class.", ["brake"], namespace=_PREFIX, registry=REGISTRY)

@@ -30,9 +30,7 @@ def _without_trailing_slash(value: object) -> object:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
-Url = Annotated[
-    str, BeforeValidator(_without_trailing_slash), StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")
-]
+Url = Annotated[str, BeforeValidator(_without_trailing_slash), StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 
 class SettingsError(Exception):
@@ -110,15 +108,11 @@ class IntercomSettings(Settings):
 class SupabaseSettings(Settings):
     """Where the members are."""
 
-    url: Url = Field(
-        alias="SUPABASE_URL", description="Project address.", examples=["https://abcd.supabase.co"]
-    )
+    url: Url = Field(alias="SUPABASE_URL", description="Project address.", examples=["https://abcd.supabase.co"])
     key: SecretStr = Field(
         alias="SUPABASE_KEY", description="Key that may read the tables.", examples=["sb_secret_..."]
     )
-    schema_name: str = Field(
-        "public", alias="SUPABASE_SCHEMA", description="Database schema.", examples=["dev"]
-    )
+    schema_name: str = Field("public", alias="SUPABASE_SCHEMA", description="Database schema.", examples=["dev"])
     timeout_seconds: float = Field(
         20,
         alias="SUPABASE_TIMEOUT_SECONDS",

@@ -1,0 +1,1 @@
+"""The command that brings members into Intercom: runs on a schedule, or by hand."""

@@ -13,7 +13,7 @@ OWNED_ATTRIBUTES: Mapping[str, str] = {
 """Custom attributes that the programs write, with the description that they get in Intercom."""
 
 
-class AttributesUnfit(Exception):  # noqa: N818 - named after what happened, as httpx does
+class AttributesUnfit(Exception):
     """The workspace's attributes do not let contacts be written; the text says which, and what to do."""
 
 

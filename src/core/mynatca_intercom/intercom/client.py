@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from mynatca_intercom import metrics
 from mynatca_intercom.intercom.contact import Contact, ContactListing
 from mynatca_intercom.intercom.errors import (
-    IncompleteListing,
+    Conflict,
     NoAnswer,
     RateLimited,
     ServerFailed,
@@ -58,7 +58,8 @@ class _ContactPage:
 
     @property
     def cursor(self) -> str | None:
-        return self.pages and self.pages.next and self.pages.next.starting_after
+        following = self.pages.next if self.pages else None
+        return following.starting_after if following else None
 
 
 @dataclass(frozen=True, config=_QUIET)
@@ -135,17 +136,13 @@ class IntercomClient:
         return (await self._call(_ME, "identify", "GET", "/me")).app
 
     async def list_contacts(self, listed: Listed = lambda _read, _counted: None) -> ContactListing:
-        """All unarchived contacts, read once more when contacts are missing.
-
-        Raises:
-            IncompleteListing: contacts were missing in the second reading too.
-        """
+        """All unarchived contacts; read once more when some are missing, and `complete` tells if they still are."""
         for _ in range(2):
             listing = await self._list_once(listed)
             if listing.complete:
                 return listing
             log.warning("contacts are missing in the listing: %d of %d", len(listing.contacts), listing.counted)
-        raise IncompleteListing(len(listing.contacts), listing.counted)
+        return listing
 
     async def _list_once(self, listed: Listed) -> ContactListing:
         """One pass over the cursors, which ends where a cursor is missing or comes a second time."""
@@ -201,9 +198,7 @@ class IntercomClient:
         body = {"name": name, "model": "contact", "data_type": "string", "description": description}
         return await self._call(_ATTRIBUTE, "create_attribute", "POST", "/data_attributes", json=body)
 
-    async def _call(
-        self, answer: TypeAdapter[T], operation: str, method: str, path: str, **content: Any
-    ) -> T:
+    async def _call(self, answer: TypeAdapter[T], operation: str, method: str, path: str, **content: Any) -> T:
         response = await self._send_again(operation, method, path, **content)
         try:
             return answer.validate_json(response.content)
@@ -224,7 +219,11 @@ class IntercomClient:
         ):
             with attempt:
                 metrics.RETRIES.inc(attempt.num > 1)
-                return await self._send(operation, method, path, **content)
+                try:
+                    return await self._send(operation, method, path, **content)
+                except Conflict as conflict:
+                    conflict.after_silence = attempt.num > 1
+                    raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _send(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:

@@ -2,7 +2,6 @@
 
 IntercomError
 ├── NoAnswer              connection lost or time-out; the call may have taken effect all the same
-├── IncompleteListing     the pages did not hold the contacts that they counted, twice
 └── AnswerError           Intercom answered with an error
     ├── CredentialsRefused    401, 403
     ├── NotFound              404
@@ -26,17 +25,8 @@ class IntercomError(Exception):
     """A call to Intercom failed for good."""
 
 
-class NoAnswer(IntercomError):  # noqa: N818 - named after what happened, as httpx does
+class NoAnswer(IntercomError):
     """No answer came; the call may have taken effect all the same."""
-
-
-class IncompleteListing(IntercomError):  # noqa: N818 - see above
-    """Fewer distinct contacts came than Intercom counted, and again in a second listing."""
-
-    def __init__(self, read: int, counted: int) -> None:
-        super().__init__(f"Intercom listed {read} distinct contacts of {counted} counted, twice")
-        self.read = read
-        self.counted = counted
 
 
 class AnswerError(IntercomError):
@@ -66,11 +56,13 @@ class Conflict(AnswerError):
     """Another contact holds the external id or email of this write.
 
     `holder_id` is that contact (None when the text does not name it); `archived` says that it is archived, merged
-    away or deleted, which Intercom does not tell apart here.
+    away or deleted, which Intercom does not tell apart here. `after_silence`: an earlier attempt of the same call
+    got no proper answer, so the holder may be that attempt's own work.
     """
 
     holder_id: str | None = None
     archived: bool = False
+    after_silence: bool = False
 
 
 class RateLimited(AnswerError):

@@ -48,12 +48,19 @@ class Member:
 class MemberListing:
     """All members that a run is about, as one source told them.
 
-    `left_out` counts values that could not be used, by reason; the members themselves are all here.
+    `counted` is how many the source itself counts; fewer members than that are half a list, read twice.
+    `left_out` counts values that could not be used, by reason.
     """
 
     source: str
     members: tuple[Member, ...]
+    counted: int
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every member that the source counts is here."""
+        return len(self.members) >= self.counted
 
 
 def full_name(first: str | None, last: str | None) -> str | None:

@@ -27,16 +27,14 @@ from mynatca_intercom.members.member import (
     usable_email,
 )
 from mynatca_intercom.members.phone import e164
-from mynatca_intercom.members.source import SourceIncomplete, SourceRefused, SourceUnavailable
+from mynatca_intercom.members.source import SourceRefused, SourceUnavailable
 from mynatca_intercom.settings import MemberSettings, SupabaseSettings
 
 PAGE_ROWS = 1000
 """PostgREST's row cap on Supabase; a larger limit is cut down to it without a word."""
 
 SYNCED_STATUSES = ("Active", "Retired")
-_MEMBER_COLUMNS = (
-    "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id,updated_at"
-)
+_MEMBER_COLUMNS = "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id,updated_at"
 
 Row = dict[str, Any]
 Narrow = Callable[[Any], Any]
@@ -62,7 +60,6 @@ class SupabaseSource:
         Raises:
             SourceRefused: the key is not accepted.
             SourceUnavailable: Supabase does not answer, or with an error.
-            SourceIncomplete: fewer rows came than were counted, twice.
         """
         try:
             return self._listing()
@@ -72,24 +69,28 @@ class SupabaseSource:
             raise SourceUnavailable(f"Supabase does not answer as it should: {type(error).__name__}") from None
 
     def _listing(self) -> MemberListing:
-        references = _References(self._rows)
-        rows = self._rows("members", _MEMBER_COLUMNS, "membernumber", _synced)
+        references = _References(self._whole_table)
+        rows, counted = self._rows("members", _MEMBER_COLUMNS, "membernumber", _synced)
         builder = _Builder(references, self._rules)
         members = tuple(builder.member(row) for row in rows)
-        return MemberListing("supabase", members, dict(builder.left_out))
+        return MemberListing("supabase", members, counted, dict(builder.left_out))
 
-    def _rows(self, table: str, columns: str, key: str, narrow: Narrow = lambda query: query) -> list[Row]:
-        """All rows, with one repetition when the count says that some are missing."""
+    def _whole_table(self, table: str, columns: str, narrow: Narrow = lambda query: query) -> list[Row]:
+        rows, counted = self._rows(table, columns, "id", narrow)
+        if len(rows) < counted:
+            raise SourceUnavailable(f"Supabase gives {len(rows)} of {counted} rows of {table}, twice")
+        return rows
+
+    def _rows(self, table: str, columns: str, key: str, narrow: Narrow) -> tuple[list[Row], int]:
+        """The rows and their number as the source counts them; read once more when some are missing."""
         for _ in range(2):
             counts: list[int] = []
             rows = [row for page in self._pages(table, columns, key, narrow, counts) for row in page]
             if len(rows) >= min(counts):
-                return rows
-        raise SourceIncomplete(table, len(rows), min(counts))
+                break
+        return rows, min(counts)
 
-    def _pages(
-        self, table: str, columns: str, key: str, narrow: Narrow, counts: list[int]
-    ) -> Iterator[list[Row]]:
+    def _pages(self, table: str, columns: str, key: str, narrow: Narrow, counts: list[int]) -> Iterator[list[Row]]:
         """Pages in the order of `key`; `counts` receives the total as each page implies it."""
         read, after = 0, None
         while True:
@@ -120,11 +121,11 @@ class _References:
     """The small tables, each read once, as look-ups."""
 
     def __init__(self, rows: Callable[..., list[Row]]) -> None:
-        self.regions = {row["id"]: row["code"] for row in rows("regions", "id,code", "id")}
-        self.facilities = {row["id"]: row["code"] for row in rows("facilities", "id,code", "id")}
-        self.types = {row["id"]: row["type_name"] for row in rows("member_types", "id,type_name", "id")}
+        self.regions = {row["id"]: row["code"] for row in rows("regions", "id,code")}
+        self.facilities = {row["id"]: row["code"] for row in rows("facilities", "id,code")}
+        self.types = {row["id"]: row["type_name"] for row in rows("member_types", "id,type_name")}
         self.positions: dict[str, list[str]] = defaultdict(list)
-        for row in rows("positions", "id,membernumber,positiontype", "id", _current):
+        for row in rows("positions", "id,membernumber,positiontype", _current):
             self.positions[row["membernumber"]].append(row["positiontype"] or "")
 
 

@@ -1,0 +1,103 @@
+"""What becomes of a write that Intercom refuses with 409: every class of conflict has one defined outcome.
+
+| who holds the number or email | outcome |
+| --- | --- |
+| a live contact of this member | that contact is written instead |
+| an archived contact of this member, nothing else found | it is brought back and written |
+| an archived contact of this member, and a live one is being written | its number is freed, it stays archived |
+| a contact that was merged into one of this member | the surviving contact is written |
+| anybody else, or a holder that Intercom does not give back | nothing is written; a person must look |
+
+The holder's id comes from the 409's text (`intercom.errors.Conflict`); existence is never decided by search.
+"""
+
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.intercom.contact import Contact
+from mynatca_intercom.intercom.errors import Conflict, Merged, NotFound, Rejected, ServerFailed
+from mynatca_intercom.members.member import Member
+from mynatca_intercom.reconcile.match import MemberIndex, claimed_number, match
+from mynatca_intercom.reconcile.writer import Writer
+
+
+class Undecided(Exception):
+    """Nothing may be written for this member; says why, and on account of which contact."""
+
+    def __init__(self, reason: str, contact_id: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.contact_id = contact_id
+
+
+class Conflicts:
+    """Finds the contact that a refused write should have gone to."""
+
+    def __init__(self, client: IntercomClient, writer: Writer, index: MemberIndex) -> None:
+        self._client = client
+        self._writer = writer
+        self._index = index
+
+    async def resolve(self, member: Member, contact: Contact | None, conflict: Conflict) -> Contact:
+        """The contact to write next. `contact` is the one whose update was refused, None for a creation.
+
+        Raises:
+            Undecided: the holder is not surely this member's, or cannot be had.
+        """
+        if conflict.holder_id is None:
+            raise Undecided("Intercom reports a conflict and does not name the holder", None)
+        if conflict.archived and await self._revived(conflict.holder_id, member):
+            return await self._resolve_revived(conflict.holder_id, member, contact)
+        return await self.present(conflict.holder_id)
+
+    async def present(self, contact_id: str) -> Contact:
+        """The contact, or the one that it was merged into.
+
+        Raises:
+            Undecided: Intercom has neither.
+        """
+        try:
+            return await self._client.contact(contact_id)
+        except Merged as merged:
+            if merged.survivor_id is None:
+                raise Undecided("the details are held by a contact that was merged away", contact_id) from None
+            return await self._client.contact(merged.survivor_id)
+        except NotFound:
+            raise Undecided("the details are held by a contact that cannot be restored", contact_id) from None
+
+    async def _revived(self, contact_id: str, member: Member) -> bool:
+        """Bring the holder back; False when it was merged away (400) or deleted (500, or 404)."""
+        try:
+            await self._writer.unarchive(contact_id, member, "an archived contact holds the number or email")
+        except (Rejected, NotFound, Merged, ServerFailed):
+            return False
+        return True
+
+    async def _resolve_revived(self, holder_id: str, member: Member, contact: Contact | None) -> Contact:
+        holder = await self.present(holder_id)
+        its_own = match(holder, self._index).member is member
+        if its_own and contact is None:
+            return holder
+        frees = its_own and claimed_number(holder) == member.number
+        if frees:
+            await self.free_number(holder, member)
+        await self._writer.archive(holder_id, member, "it was archived before")
+        if contact is None or not frees:
+            raise Undecided("an archived contact that is not surely this member's holds the details", holder_id)
+        return contact
+
+    async def free_number(self, contact: Contact, member: Member) -> None:
+        """Take the external id off a contact.
+
+        How to clear one is not documented, so each way is verified by a read: the empty string, null, and at last a
+        text that every program takes for no id.
+
+        Raises:
+            Undecided: none of them took effect.
+        """
+        for nothing in ("", None, f"released-{contact.id}"):
+            try:
+                await self._writer.update(contact, {"external_id": nothing}, member, "its number is freed")
+            except Rejected:
+                continue
+            if claimed_number(await self._client.contact(contact.id)) is None:
+                return
+        raise Undecided("the number of an archived contact cannot be freed", contact.id)

@@ -1,0 +1,70 @@
+"""The journal: every write on disk before it is sent, so that a run can be explained and undone.
+
+One JSON object a line. `intent` lines are synced to disk before the call; `done` and `failed` lines follow it and name
+the intent by its `seq`. Lines of concurrent writers are synced together (group commit).
+"""
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class Journal:
+    """An append-only file, readable by its owner alone; use as an asynchronous context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._lines: list[str] = []
+        self._written = 0
+        self._synced = 0
+        self._disk = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._sync(self._written)
+        finally:
+            os.close(self._file)
+
+    async def intend(self, operation: str, **what: Any) -> int:
+        """Record a write that is about to be sent, and return its `seq` once it is safely on disk."""
+        seq = self._append({"state": "intent", "operation": operation, **what})
+        await self._sync(seq)
+        return seq
+
+    def done(self, seq: int, **what: Any) -> None:
+        """Record that the write of this intent took effect."""
+        self._append({"state": "done", "intent": seq, **what})
+
+    def failed(self, seq: int, error: str) -> None:
+        """Record that the write of this intent was refused, or that nobody knows what became of it."""
+        self._append({"state": "failed", "intent": seq, "error": error})
+
+    def _append(self, entry: dict[str, Any]) -> int:
+        self._written += 1
+        line = {"seq": self._written, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}
+        self._lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        return self._written
+
+    async def _sync(self, seq: int) -> None:
+        """Return once line `seq` is on disk; whoever gets there first takes the lines of all others along."""
+        async with self._disk:
+            if self._synced >= seq:
+                return
+            lines, self._lines, upto = self._lines, [], self._written
+            await asyncio.to_thread(self._write, "".join(lines).encode())
+            self._synced = upto
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+        os.fsync(self._file)

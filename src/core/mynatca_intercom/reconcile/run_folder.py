@@ -1,0 +1,82 @@
+"""The folder that a run leaves behind: journal, plan and result, readable by their owner alone.
+
+It is all that a later undo or replay needs, so that in a pod it can lie on a volume.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mynatca_intercom.reconcile.plan import Plan
+
+WELL_ENDED = ("done", "failed_rows")
+"""Outcomes of runs that went through; a braked run must not become the measure of the next."""
+
+
+class RunFolder:
+    """`RUNS_DIR/<run id>/`; a retry of the same run finds and continues its folder.
+
+    Raises:
+        OSError: it cannot be made or written.
+    """
+
+    def __init__(self, runs_dir: Path, run_id: str) -> None:
+        self._runs_dir = runs_dir
+        self.path = runs_dir / run_id
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.journal = self.path / "journal.jsonl"
+        self.plan = self.path / "plan.jsonl"
+        self.result = self.path / "result.json"
+
+    def write_plan(self, plan: Plan) -> None:
+        """Store actions and findings, a JSON object a line, with before and after values."""
+        actions = (
+            {
+                "kind": action.kind,
+                "member_number": action.member.number,
+                "contact_id": action.contact.id if action.contact else None,
+                "before": action.before,
+                "after": action.after,
+                "evidence": action.evidence,
+                "reason": action.reason,
+            }
+            for action in plan.actions
+        )
+        findings = ({"kind": "finding", **asdict(finding)} for finding in plan.findings)
+        _write(
+            self.plan, (json.dumps(line, ensure_ascii=False) + "\n" for part in (actions, findings) for line in part)
+        )
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Store what the run did."""
+        _write(self.result, [json.dumps(result, ensure_ascii=False, indent=2) + "\n"])
+
+    def members_of_last_run(self, kind: str) -> int | None:
+        """Members that the last other run of this kind read, if it ended well; None without such a run."""
+        results = (result for result in self._earlier_results() if result.get("kind") == kind)
+        done = (result for result in results if result.get("outcome") in WELL_ENDED and not result.get("dry_run"))
+        return next((int(result["members"]) for result in done), None)
+
+    def _earlier_results(self) -> Iterator[dict[str, Any]]:
+        """Results of other runs, newest first; a file that is no result is passed over."""
+        files = sorted(self._runs_dir.glob("*/result.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in files:
+            try:
+                result = json.loads(file.read_text(encoding="utf-8"))
+            except json.JSONDecodeError:
+                continue
+            if file.parent != self.path:
+                yield result
+
+
+def _write(file: Path, lines: Iterable[str]) -> None:
+    """Replace a file as a whole, so that nobody ever reads half of it."""
+    part = file.with_suffix(".part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:  # noqa: PTH123 - Path.open cannot set the mode
+        stream.writelines(lines)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
