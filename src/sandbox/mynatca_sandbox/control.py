@@ -80,7 +80,10 @@ def dump_contacts(request: Request) -> HTTPResponse:
 def change(request: Request) -> HTTPResponse:
     """Change `count` members so that each needs exactly one update; return their numbers."""
     body = _object(request)
-    changed = change_members(state_of(request).world, int(body["count"]), int(body.get("seed", 1)))
+    try:
+        changed = change_members(state_of(request).world, int(body.get("count", 1)), int(body.get("seed", 1)))
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
     return json_response({"changed": changed})
 
 

@@ -7,6 +7,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from mynatca_sandbox.intercom import errors
 from mynatca_sandbox.intercom.call import acting_admin, body_of, required, store_of, version_of
 from mynatca_sandbox.intercom.conversations import found, shown
+from mynatca_sandbox.intercom.fields import read_moment
 from mynatca_sandbox.intercom.notes import html
 from mynatca_sandbox.intercom.serialize import conversation_json
 from mynatca_sandbox.intercom.store import Store
@@ -40,7 +41,7 @@ def manage(request: Request, conversation_id: str) -> HTTPResponse:
     elif action == "open":
         conversation.state, conversation.snoozed_until = "open", None
     elif action == "snoozed":
-        conversation.snoozed_until = int(required(body, "snoozed_until"))
+        conversation.snoozed_until = read_moment(required(body, "snoozed_until"))
         conversation.state = "snoozed"
     elif action == "assignment":
         assignee_id = str(required(body, "assignee_id"))

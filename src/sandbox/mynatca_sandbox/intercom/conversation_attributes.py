@@ -127,7 +127,6 @@ def attribute_json(attribute: ConversationAttribute) -> dict[str, Any]:
         "archived": attribute.archived,
         "created_at": attribute.created_at,
         "updated_at": attribute.updated_at,
-        "admin_id": None,
     }
     if attribute.data_type == "string":
         described["multiline"] = False
@@ -203,7 +202,7 @@ _TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def merge_attribute_values(
-    current: dict[str, Any], changes: dict[str, Any], attributes: Iterable[ConversationAttribute]
+    current: dict[str, Any], changes: Any, attributes: Iterable[ConversationAttribute]
 ) -> dict[str, Any]:
     """Return a conversation's values with `changes`; null and "" remove a value.
 
@@ -211,6 +210,8 @@ def merge_attribute_values(
         ApiError: 400; an unknown name, a name that two attributes have, or a value of another type (wording
             assumed).
     """
+    if not isinstance(changes, dict):
+        raise invalid("custom_attributes must be an object")
     definitions = [each for each in attributes if not each.archived]
     merged = dict(current)
     for name, value in changes.items():

@@ -72,7 +72,12 @@ def _read_text(value: Any) -> str | None:
     return value or None
 
 
-def _read_moment(value: Any) -> int | None:
+def read_moment(value: Any) -> int | None:
+    """Return a moment in Unix seconds, or None.
+
+    Raises:
+        ApiError: 400 `parameter_invalid`, for milliseconds too.
+    """
     if value is None:
         return None
     if not _is_integer(value) or not 0 <= value < LATEST_MOMENT:
@@ -93,8 +98,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "phone": _read_phone,
     "name": _read_text,
     "avatar": _read_text,
-    "signed_up_at": _read_moment,
-    "last_seen_at": _read_moment,
+    "signed_up_at": read_moment,
+    "last_seen_at": read_moment,
     "unsubscribed_from_emails": _read_flag,
 }
 

@@ -285,7 +285,6 @@ def ticket_json(ticket: Ticket, store: Store, version: Version) -> dict[str, Any
         "created_at": ticket.created_at,
         "updated_at": ticket.updated_at,
         "open": ticket.open,
-        "snoozed_until": None,
         "linked_objects": {"type": "list", "data": [], "total_count": 0, "has_more": False},
         "ticket_parts": {"type": "ticket_part.list", "ticket_parts": [], "total_count": 0},
         "is_shared": False,

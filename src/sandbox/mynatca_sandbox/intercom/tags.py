@@ -37,10 +37,11 @@ def save_tag(request: Request) -> HTTPResponse:
     """Find or create a tag by name, rename it by id, or put it on several contacts."""
     store, body = store_of(request), body_of(request)
     name = body.get("name")
-    if not isinstance(name, str) or not name.strip():
+    users = body.get("users", [])
+    if not isinstance(name, str) or not name.strip() or not isinstance(users, list):
         raise errors.invalid("invalid tag parameters")
     tag_id = _rename(store, str(body["id"]), name) if "id" in body else _find_or_create(store, name)
-    tagged = [_tag_user(request, tag_id, user) for user in body.get("users", [])]
+    tagged = [_tag_user(request, tag_id, user) for user in users]
     return json_response(tag_json(tag_id, store) | {"users": tagged, "companies": []})
 
 
@@ -74,7 +75,9 @@ def _rename(store: Store, tag_id: str, name: str) -> str:
     return tag_id
 
 
-def _tag_user(request: Request, tag_id: str, user: dict[str, Any]) -> dict[str, Any]:
+def _tag_user(request: Request, tag_id: str, user: Any) -> dict[str, Any]:
+    if not isinstance(user, dict):
+        raise errors.invalid("invalid tag parameters")
     contact = named_contact(request, str(user.get("id")))
     untag = user.get("untag") is True
     remaining = _without(contact.tag_ids, tag_id)
