@@ -23,7 +23,9 @@ class Options:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    latency: Annotated[Seconds, Field(description="seconds from a call's arrival before which no answer is sent")] = 0
+    latency: Annotated[
+        Seconds, Field(description="seconds from an Intercom call's arrival before which no answer is sent")
+    ] = 0
     limit: Annotated[
         Annotated[int, Field(ge=1)] | None,
         BeforeValidator(_none_by_name),

@@ -67,7 +67,10 @@ class Sandbox:
 
     @property
     def options(self) -> Options:
-        """The options in force; assign to a field, or the whole, to change them in mid-run."""
+        """The options in force; assign to a field, or the whole, to change them in mid-run.
+
+        Another `fault_seed` takes effect when the whole is assigned.
+        """
         return self._state.options
 
     @options.setter

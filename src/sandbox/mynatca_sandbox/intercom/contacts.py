@@ -11,7 +11,7 @@ from mynatca_sandbox.intercom.call import body_of, store_of, version_of
 from mynatca_sandbox.intercom.fields import merge_custom_attributes, read_contact_fields
 from mynatca_sandbox.intercom.pages import read_page
 from mynatca_sandbox.intercom.serialize import V2_16, contact_json
-from mynatca_sandbox.intercom.store import Store, is_live
+from mynatca_sandbox.intercom.store import is_live
 from mynatca_sandbox.responses import json_response
 from mynatca_sandbox.state import state_of
 from mynatca_sandbox.world.model import Contact
@@ -61,25 +61,15 @@ def find_by_external_id(request: Request, external_id: str) -> HTTPResponse:
 @contacts.post("/contacts")
 def create_contact(request: Request) -> HTTPResponse:
     """Create a user or lead."""
-    state, store, body = state_of(request), store_of(request), body_of(request)
+    store, body = store_of(request), body_of(request)
     fields = read_contact_fields(body, store, version_of(request))
-    attributes = merge_custom_attributes({}, body.get("custom_attributes") or {}, store)
+    fields["custom_attributes"] = merge_custom_attributes({}, body.get("custom_attributes"), store)
     role = fields.pop("role", "user")
-    if role == "lead":
-        if fields.pop("external_id", None) is not None:
-            raise errors.invalid("external_id cannot be set for a lead")
-        if not body.keys() & {"email", "role"}:
-            raise errors.missing("email")
-    else:
-        email, external_id = fields.get("email"), fields.get("external_id")
-        if email is None and external_id is None:
-            raise errors.invalid("A user needs an email or an external_id")
-        if external_id is not None:
-            uniqueness.check_external_id(store, external_id)
-        if email is not None:
-            uniqueness.check_email(store, state.options, email, external_id)
-    contact = store.create(role, fields | {"custom_attributes": attributes})
-    return _shown(request, contact)
+    if role == "user":
+        _check_new_user(request, fields.get("external_id"), fields.get("email"))
+    elif fields.get("external_id") is not None:
+        raise _external_id_of_lead()
+    return _shown(request, store.create(role, fields))
 
 
 @contacts.put("/contacts/<contact_id:str>")
@@ -90,12 +80,10 @@ def update_contact(request: Request, contact_id: str) -> HTTPResponse:
     if contact is None:
         raise errors.not_found("Contact Not Found")
     changes = read_contact_fields(body, store, version_of(request))
+    current, given = contact.custom_attributes, body.get("custom_attributes")
+    changes["custom_attributes"] = merge_custom_attributes(current, given, store)
     _apply_clearing_rule(request, contact, changes)
     _check_role(contact, changes)
-    if body.get("custom_attributes") is not None:
-        changes["custom_attributes"] = merge_custom_attributes(
-            contact.custom_attributes, body["custom_attributes"], store
-        )
     _check_identity(request, contact, changes)
     store.update(contact, **changes)
     return _shown(request, contact)
@@ -108,6 +96,16 @@ def _shown(request: Request, contact: Contact | None) -> HTTPResponse:
     if contact is None or not is_live(contact):
         raise errors.user_not_found()
     return json_response(contact_json(contact, store.world.workspace_id, version))
+
+
+def _check_new_user(request: Request, external_id: str | None, email: str | None) -> None:
+    store, options = store_of(request), state_of(request).options
+    if external_id is None and email is None:
+        raise errors.invalid("A user needs an email or an external_id")
+    if external_id is not None:
+        uniqueness.check_external_id(store, external_id)
+    if email is not None:
+        uniqueness.check_email(store, options, email, external_id)
 
 
 def _apply_clearing_rule(request: Request, contact: Contact, changes: dict[str, Any]) -> None:
@@ -126,7 +124,7 @@ def _check_role(contact: Contact, changes: dict[str, Any]) -> None:
     if contact.role == "user" and role == "lead":
         raise errors.ApiError(400, "client_error", "Contact with user role can't be converted to a lead")
     if role == "lead" and "external_id" in changes:
-        raise errors.invalid("external_id cannot be set for a lead")
+        raise _external_id_of_lead()
 
 
 def _check_identity(request: Request, contact: Contact, changes: dict[str, Any]) -> None:
@@ -134,10 +132,13 @@ def _check_identity(request: Request, contact: Contact, changes: dict[str, Any])
     after = {name: changes.get(name, getattr(contact, name)) for name in ("role", "external_id", "email")}
     if after["role"] == "lead":
         return
-    store: Store = store_of(request)
+    store, options = store_of(request), state_of(request).options
     becomes_user = contact.role == "lead"
     if after["external_id"] is not None and (becomes_user or after["external_id"] != contact.external_id):
         uniqueness.check_external_id(store, after["external_id"], contact)
     if after["email"] is not None and (becomes_user or after["email"] != contact.email):
-        options = state_of(request).options
         uniqueness.check_email(store, options, after["email"], after["external_id"], contact)
+
+
+def _external_id_of_lead() -> errors.ApiError:
+    return errors.invalid("external_id cannot be set for a lead")

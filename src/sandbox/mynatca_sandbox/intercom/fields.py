@@ -119,12 +119,14 @@ def _read_owner(value: Any, store: Store) -> str | None:
 def merge_custom_attributes(
     current: dict[str, AttributeValue], changes: Any, store: Store
 ) -> dict[str, AttributeValue]:
-    """Return `current` with `changes`; null and "" remove an attribute.
+    """Return `current` with `changes`, an object or null; in it null and "" remove an attribute.
 
     Raises:
         ApiError: 400 `parameter_invalid`: not an object, unknown or archived name, wrong type, over 255
             characters, not among the options (the wordings but the first are assumed).
     """
+    if changes is None:
+        return current
     if not isinstance(changes, dict):
         raise invalid("custom_attributes must be an object")
     definitions = _definitions(store)
