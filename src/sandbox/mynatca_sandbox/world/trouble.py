@@ -189,9 +189,7 @@ def plant_stranger(workspace: Workspace) -> Contact:
     """A user who is nobody's: an old account of the website."""
     given, family = random_name(workspace.rng)
     email = f"account.{workspace.uuid()[:8]}@{_STRANGERS_DOMAIN}"
-    return workspace.contact(
-        None, role="user", external_id=workspace.uuid(), email=email, name=f"{given} {family}"
-    )
+    return workspace.contact(None, role="user", external_id=workspace.uuid(), email=email, name=f"{given} {family}")
 
 
 def plant_namesake(workspace: Workspace, member: Row) -> Contact:
@@ -293,9 +291,7 @@ def plant_activity(workspace: Workspace) -> None:
         if workspace.rng.random() < chance:
             _plant_conversation(workspace, contact)
         if workspace.rng.random() < chance / 8:
-            workspace.ticket(
-                contact, state_category=workspace.rng.choice(("submitted", "in_progress", "resolved"))
-            )
+            workspace.ticket(contact, state_category=workspace.rng.choice(("submitted", "in_progress", "resolved")))
         if workspace.rng.random() < chance / 4:
             workspace.note(contact)
         if workspace.rng.random() < chance / 2:

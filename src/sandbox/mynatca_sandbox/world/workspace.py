@@ -55,9 +55,7 @@ class Workspace:
         for name in names:
             id_ = _FIRST_ATTRIBUTE_ID + len(self.world.data_attributes)
             created_at = self.world.now - _YEARS
-            self.world.data_attributes.append(
-                DataAttribute(id_, name, "contact", "string", created_at, label=name)
-            )
+            self.world.data_attributes.append(DataAttribute(id_, name, "contact", "string", created_at, label=name))
 
     def user(self, member: Row, **changes: Any) -> Contact:
         """A user who is this member, right in every field but for `changes`."""
@@ -142,8 +140,6 @@ class Workspace:
     def note(self, contact: Contact, body: str = "Called about dues.") -> Note:
         """An internal note on the contact."""
         created_at = self.rng.randrange(contact.created_at, self.world.now)
-        note = Note(
-            f"{contact.id[-6:]}{len(contact.notes)}", body, created_at, self.rng.choice(self.world.admins).id
-        )
+        note = Note(f"{contact.id[-6:]}{len(contact.notes)}", body, created_at, self.rng.choice(self.world.admins).id)
         contact.notes.append(note)
         return note
