@@ -1,0 +1,70 @@
+# The only entry points: `make help` lists them. Everything lands in .venv and .demo inside the checkout.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROGRAMS := syncjob sandbox
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11: install a newer one, or name it: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Set up the development environment in .venv
+
+.PHONY: demo
+demo: $(READY) ## Run the nightly sync twice against a sandbox of 20,000 members
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
+
+.PHONY: test
+test: $(READY) ## Run the tests; REQUIRE=all fails when a part is missing
+	@$(BIN)/coverage erase
+	@REQUIRE=$(REQUIRE) $(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered
+
+.PHONY: check
+check: $(READY) ## Lint, types, import rules, generated docs
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python tools/generate_docs.py --check
+
+.PHONY: format
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(READY) ## Write the generated pages of docs/
+	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: bench
+bench: $(READY) ## Measure everything anew into benchmarks/results.json (about 15 minutes)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: lock
+lock: $(READY) ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	@for program in $(PROGRAMS); do \
+		$(COMPILE) $(UPGRADE) --extra $$program pyproject.toml -o requirements/$$program.txt; done
+	@$(COMPILE) $(UPGRADE) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove everything that make made
+	@rm -rf $(VENV) .demo dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

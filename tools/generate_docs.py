@@ -1,0 +1,100 @@
+"""Writes the pages of docs/ that come from code: settings, metrics, measurements. `--check` only compares."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mynatca_intercom import metrics
+from mynatca_intercom.settings import GROUPS, Settings
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic.fields import FieldInfo
+
+ROOT = Path(__file__).parent.parent
+NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def settings_page() -> str:
+    """Every environment variable, in code order."""
+    parts = [f"# Settings\n\n{NOTE}\nAll settings are environment variables; an empty one counts as not set.\n"]
+    for group in GROUPS:
+        rows = (_setting(field) for field in group.model_fields.values())
+        parts.append(f"## {_title(group)}\n\n{table(('variable', 'default', 'meaning', 'example'), rows)}")
+    return "\n".join(parts)
+
+
+def _title(group: type[Settings]) -> str:
+    return (group.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def _setting(field: FieldInfo) -> tuple[str, ...]:
+    default = "required" if field.is_required() else _code(field.default) if field.default is not None else ""
+    return f"`{field.alias}`", default, field.description or "", _code((field.examples or [""])[0])
+
+
+def _code(value: Any) -> str:
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def metrics_page() -> str:
+    """Every metric family with its labels."""
+    wrappers = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    rows = (
+        (f"`{family.name}{'_total' * (family.type == 'counter')}`", family.type, _labels(metric), family.documentation)
+        for metric in wrappers
+        for family in metric.describe()
+    )
+    return f"# Metrics\n\n{NOTE}\n{table(('name', 'type', 'labels', 'meaning'), rows)}"
+
+
+def _labels(metric: MetricWrapperBase) -> str:
+    return ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - the library has no public way
+
+
+def benchmarks_page() -> str:
+    """The figures of the last `make bench`."""
+    results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
+    rows = (
+        (
+            f"`{key}`",
+            f"{entry['value']:g}" if isinstance(entry["value"], float) else str(entry["value"]),
+            entry["unit"],
+            entry.get("goal", ""),
+            entry["date"],
+        )
+        for key, entry in results.items()
+    )
+    return f"# Measurements\n\n{NOTE}\nMade by `make bench`; how, stands in `benchmarks/`.\n\n" + table(
+        ("figure", "value", "unit", "goal", "measured on"), rows
+    )
+
+
+PAGES = {
+    "docs/settings.md": settings_page,
+    "docs/metrics.md": metrics_page,
+    "docs/benchmarks.md": benchmarks_page,
+}
+
+
+def main() -> int:
+    """Write the pages, or with `--check` name those that are not as they should be."""
+    pages = {ROOT / name: page() for name, page in PAGES.items()}
+    if "--check" not in sys.argv:
+        for file, text in pages.items():
+            file.write_text(text, encoding="utf-8")
+        return 0
+    stale = [file.name for file, text in pages.items() if not file.exists() or file.read_text("utf-8") != text]
+    if stale:
+        print(f"Out of date: {', '.join(stale)}. Run 'make docs'.", file=sys.stderr)  # noqa: T201 - a command
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
