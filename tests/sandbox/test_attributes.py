@@ -28,9 +28,7 @@ def test_a_new_attribute_can_be_written_at_once(api: httpx.Client) -> None:
     body = {"name": "facility", "model": "contact", "data_type": "string", "description": "Code"}
     created = api.post("/data_attributes", json=body).json()
     assert created["full_name"] == "custom_attributes.facility"
-    contact = api.post(
-        "/contacts", json={"email": "a@union.example", "custom_attributes": {"facility": "ZAU"}}
-    ).json()
+    contact = api.post("/contacts", json={"email": "a@union.example", "custom_attributes": {"facility": "ZAU"}}).json()
     assert contact["custom_attributes"] == {"facility": "ZAU"}
 
 
@@ -47,10 +45,7 @@ def test_a_list_takes_its_options_only(api: httpx.Client, refusal: Refusal) -> N
     [
         (
             {"name": "region", "model": "contact", "data_type": "string"},
-            (
-                "You already have 'region' in your people data. "
-                "To save this as new people data, use a different name."
-            ),
+            ("You already have 'region' in your people data. To save this as new people data, use a different name."),
         ),
         (
             {"name": "employees", "model": "contact", "data_type": "string"},
@@ -61,10 +56,7 @@ def test_a_list_takes_its_options_only(api: httpx.Client, refusal: Refusal) -> N
         ),
         (
             {"name": "!nv@l!d n@me", "model": "contact", "data_type": "string"},
-            (
-                "Your name for this attribute must only contain alphanumeric characters, "
-                "currency symbols, and hyphens"
-            ),
+            ("Your name for this attribute must only contain alphanumeric characters, currency symbols, and hyphens"),
         ),
         ({"name": "a", "model": "contact", "data_type": "mithril"}, "Data Type isn't an option"),
         (
@@ -92,9 +84,7 @@ def test_an_attribute_is_archived_by_id(api: httpx.Client, refusal: Refusal) -> 
     )
 
 
-def test_conversation_attributes_have_a_call_of_their_own_from_2_16_on(
-    api: httpx.Client, refusal: Refusal
-) -> None:
+def test_conversation_attributes_have_a_call_of_their_own_from_2_16_on(api: httpx.Client, refusal: Refusal) -> None:
     created = api.post("/conversations/attributes", json={"name": "Member Number", "data_type": "string"})
     assert created.json()["multiline"] is False
     assert [each["name"] for each in api.get("/conversations/attributes").json()["data"]] == ["Member Number"]

@@ -78,9 +78,7 @@ def test_create_refuses_wrong_values(api: httpx.Client, refusal: Refusal, body: 
     assert refusal(api.post("/contacts", json=body)) == (400, "parameter_invalid", message)
 
 
-def test_get_finds_neither_unknown_nor_archived_contacts(
-    api: httpx.Client, add_contact: Add, refusal: Refusal
-) -> None:
+def test_get_finds_neither_unknown_nor_archived_contacts(api: httpx.Client, add_contact: Add, refusal: Refusal) -> None:
     add_contact("a1", email="a@union.example", archived=True)
     for contact_id in ("a1", "unknown"):
         assert refusal(api.get(f"/contacts/{contact_id}")) == (404, "not_found", "User Not Found")
@@ -107,9 +105,7 @@ def test_update_changes_only_what_it_names_and_moves_updated_at(api: httpx.Clien
     assert again["updated_at"] == after["updated_at"]
 
 
-def test_update_of_an_unknown_or_archived_contact_is_404(
-    api: httpx.Client, add_contact: Add, refusal: Refusal
-) -> None:
+def test_update_of_an_unknown_or_archived_contact_is_404(api: httpx.Client, add_contact: Add, refusal: Refusal) -> None:
     add_contact("a1", archived=True)
     for contact_id in ("a1", "unknown"):
         refused = api.put(f"/contacts/{contact_id}", json={"name": "x"})

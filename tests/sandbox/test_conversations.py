@@ -135,9 +135,7 @@ def test_a_note_does_not_contact_anybody_and_a_comment_does(api: httpx.Client) -
         ({"type": "user", "intercom_user_id": "unknown", "body": "x"}, (404, "not_found")),
     ],
 )
-def test_replies_are_checked(
-    api: httpx.Client, refusal: Refusal, reply: object, expected: tuple[int, str]
-) -> None:
+def test_replies_are_checked(api: httpx.Client, refusal: Refusal, reply: object, expected: tuple[int, str]) -> None:
     assert refusal(api.post("/conversations/7/reply", json=reply))[:2] == expected
 
 

@@ -39,9 +39,7 @@ def crawl(api: httpx.Client) -> list[str]:
         cursor = body["pages"]["next"]["starting_after"]
 
 
-def test_pages_hold_each_contact_once_in_an_order_that_is_not_the_ids(
-    api: httpx.Client, hundred: list[str]
-) -> None:
+def test_pages_hold_each_contact_once_in_an_order_that_is_not_the_ids(api: httpx.Client, hundred: list[str]) -> None:
     seen = crawl(api)
     assert sorted(seen) == hundred
     assert seen != hundred
@@ -80,10 +78,7 @@ def test_a_cursor_is_opaque_and_must_be_encoded(api: httpx.Client, refusal: Refu
         assert refusal(refused) == (
             400,
             "client_error",
-            (
-                "Invalid starting_after param. "
-                "Please try again using a starting_after value from a paginated response"
-            ),
+            ("Invalid starting_after param. Please try again using a starting_after value from a paginated response"),
         )
 
 

@@ -73,6 +73,15 @@ def test_calls_are_counted_by_route_and_status(api: httpx.Client, sandbox: Sandb
     assert sandbox.calls.total == 0
 
 
+def test_supabase_is_at_the_same_address_and_counted(api: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.world.tables["regions"] = [{"id": 1, "code": "GL", "name": "Great Lakes"}]
+    headers = {"apikey": "sandbox-key", "Authorization": "Bearer sandbox-key"}
+    assert api.get("/rest/v1/regions?select=code", headers=headers).json() == [{"code": "GL"}]
+    assert api.get("/rest/v1/regions").status_code == 401
+    assert sandbox.calls["GET /rest/v1/{table}"] == 2
+    assert sandbox.calls.writes == 0
+
+
 def test_two_sandboxes_in_one_process_are_apart(api: httpx.Client) -> None:
     with Sandbox(World(now=0)) as other:
         headers = {"Authorization": "Bearer sandbox-token"}

@@ -51,9 +51,7 @@ def test_a_contact_is_tagged_twice_without_harm_and_untagged_once(
 
 
 @pytest.fixture
-def seventh(
-    add_contact: Add, add_conversation: Callable[..., Conversation], add_ticket: Callable[..., Ticket]
-) -> str:
+def seventh(add_contact: Add, add_conversation: Callable[..., Conversation], add_ticket: Callable[..., Ticket]) -> str:
     """The id of a conversation, and of a ticket."""
     add_contact("a1")
     add_conversation("7", "a1")

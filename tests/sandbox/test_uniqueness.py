@@ -34,9 +34,7 @@ def test_create_conflicts_with_a_holder_of_any_state(
         assert refusal(api.post("/contacts", json=body)) == (409, "conflict", f"{message}a1")
 
 
-def test_a_live_holder_is_named_before_an_archived_one(
-    api: httpx.Client, add_contact: Add, refusal: Refusal
-) -> None:
+def test_a_live_holder_is_named_before_an_archived_one(api: httpx.Client, add_contact: Add, refusal: Refusal) -> None:
     add_contact("a1", email="a@union.example", archived=True)
     add_contact("a2", email="a@union.example")
     assert refusal(api.post("/contacts", json={"email": "a@union.example"}))[2] == f"{LIVE}a2"
