@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mynatca_intercom import metrics
-from mynatca_intercom.settings import GROUPS, Settings
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic.fields import FieldInfo
+
+from mynatca_intercom import metrics
+from mynatca_intercom.settings import GROUPS, Settings
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
@@ -92,7 +93,7 @@ def main() -> int:
         return 0
     stale = [file.name for file, text in pages.items() if not file.exists() or file.read_text("utf-8") != text]
     if stale:
-        print(f"Out of date: {', '.join(stale)}. Run 'make docs'.", file=sys.stderr)  # noqa: T201 - a command
+        print(f"Out of date: {', '.join(stale)}. Run 'make docs'.", file=sys.stderr)
     return bool(stale)
 
 

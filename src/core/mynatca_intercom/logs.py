@@ -7,6 +7,7 @@ from libraries and exceptions.
 import logging
 import re
 import sys
+from types import TracebackType
 from typing import Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
@@ -31,12 +32,23 @@ class _RedactingText(logging.Formatter):
         return redact(super().format(record))
 
 
-def set_up(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], run_id: str, stream: TextIO = sys.stderr) -> None:
-    """Send all log lines to `stream`, each with the run's id."""
-    handler = logging.StreamHandler(stream)
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stderr` is at that moment, as a progress bar puts itself in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there
+        return sys.stderr
+
+
+def set_up(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], run_id: str) -> None:
+    """Send all log lines to standard error, each with the run's id."""
+    handler = _Stderr()
     handler.setFormatter(
         _RedactingText("%(levelname)s %(message)s")
-        if stream.isatty()
+        if sys.stderr.isatty()
         else _RedactingJson(
             "%(asctime)s %(levelname)s %(name)s %(message)s",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
@@ -47,3 +59,9 @@ def set_up(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], run_id: str, str
     # httpx logs every URL, and a URL may hold an email address.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody caught goes through the redaction, too: its text may quote a row."""
+    logging.getLogger(__name__).critical("crashed", exc_info=(kind, error, trace))

@@ -175,14 +175,15 @@ def _publish(result: Result, folder: RunFolder, settings: RunSettings, output: s
     """Tell the person, the log, the run folder and Kubernetes how the run ended."""
     folder.write_result(result.as_json())
     if settings.termination_log:
-        settings.termination_log.write_text(result.termination_message(), encoding="utf-8")
+        # Kubernetes keeps 4,096 bytes; the summary has a bounded number of short fields.
+        settings.termination_log.write_text(json.dumps(result.summary()), encoding="utf-8")
     if output == "json":
         print(json.dumps(result.as_json(), indent=2))  # noqa: T201 - the output that was asked for
     elif console.is_terminal:
         print_report(result, console)
         console.print(f"Plan, journal and result: {folder.path}", highlight=False)
     else:
-        log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.as_json()})
+        log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.summary()})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How a run ended: outcome, exit code, and counts that add up to the members seen."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -12,9 +11,6 @@ from mynatca_intercom.members.member import MemberListing
 from mynatca_intercom.reconcile.apply import Row, RowOutcome
 from mynatca_intercom.reconcile.brakes import Brake
 from mynatca_intercom.reconcile.plan import ActionKind, Plan
-
-TERMINATION_BYTES = 4096
-"""Longest termination message that Kubernetes keeps."""
 
 COUNTED = (*get_args(RowOutcome), "postponed")
 """Every member is counted under exactly one of these."""
@@ -83,11 +79,11 @@ class Result:
         """The result as it is stored and printed."""
         return asdict(self) | {"outcome": self.exit_code.name.lower(), "exit_code": int(self.exit_code)}
 
-    def termination_message(self) -> str:
-        """The summary as JSON of at most 4,096 bytes."""
+    def summary(self) -> dict[str, Any]:
+        """The result without its rows and reasons: short enough for a log line."""
         names = ("run_id", "kind", "dry_run", "outcome", "exit_code", "members", "contacts", "counts", "message")
         whole = self.as_json()
         summary = {name: whole[name] for name in names}
         summary["brakes"] = [brake.brake for brake in self.brakes]
         summary["message"] = self.message[:500]
-        return json.dumps(summary).encode()[:TERMINATION_BYTES].decode(errors="ignore")
+        return summary

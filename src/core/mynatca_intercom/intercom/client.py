@@ -36,7 +36,19 @@ T = TypeVar("T")
 Listed = Callable[[int, int], None]
 """Told after each page: contacts read so far, contacts counted."""
 
+MAX_ATTEMPTS = 20
+"""Upper bound of `INTERCOM_MAX_ATTEMPTS`."""
+
 log = logging.getLogger(__name__)
+
+
+def _note_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    metrics.RETRIES.inc()
+    log.info("sent again in %.1f s: %s", details.wait_for, details.caused_by)
+
+
+# In place of the library's own hooks, which log a warning per retry and count into a registry that nobody serves.
+stamina.instrumentation.set_on_retry_hooks([_note_retry])
 _QUIET = ConfigDict(hide_input_in_errors=True)
 
 
@@ -186,7 +198,9 @@ class IntercomClient:
 
     async def unarchive_contact(self, contact_id: str) -> None:
         """Bring an archived contact back; `Rejected` when it was merged away."""
-        await self._send_again("unarchive_contact", "POST", f"/contacts/{contact_id}/unarchive")
+        path = f"/contacts/{contact_id}/unarchive"
+        # A contact that was deleted for good answers 500 here, and will do so every time.
+        await self._send_again("unarchive_contact", "POST", path, attempts=3)
 
     async def contact_attributes(self) -> list[Attribute]:
         """The data attributes of contacts, archived ones too."""
@@ -207,18 +221,19 @@ class IntercomClient:
             request_id = response.headers.get("x-request-id")
             raise ServerFailed(response.status_code, f"unreadable_answer ({fields})", operation, request_id) from None
 
-    async def _send_again(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
+    async def _send_again(
+        self, operation: str, method: str, path: str, *, attempts: int | None = None, **content: Any
+    ) -> httpx.Response:
         """Send until answered for good: 429, 5xx and silence are tried again, with growing jittered waits."""
         async for attempt in stamina.retry_context(
             on=(NoAnswer, RateLimited, ServerFailed),
-            attempts=self._settings.max_attempts,
+            attempts=min(attempts or MAX_ATTEMPTS, self._settings.max_attempts),
             timeout=None,
             wait_initial=0.5,
             wait_max=10,
             wait_jitter=0.5,
         ):
             with attempt:
-                metrics.RETRIES.inc(attempt.num > 1)
                 try:
                     return await self._send(operation, method, path, **content)
                 except Conflict as conflict:
