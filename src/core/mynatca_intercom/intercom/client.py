@@ -36,9 +36,6 @@ T = TypeVar("T")
 Listed = Callable[[int, int], None]
 """Told after each page: contacts read so far, contacts counted."""
 
-MAX_ATTEMPTS = 20
-"""Upper bound of `INTERCOM_MAX_ATTEMPTS`."""
-
 log = logging.getLogger(__name__)
 
 
@@ -227,7 +224,7 @@ class IntercomClient:
         """Send until answered for good: 429, 5xx and silence are tried again, with growing jittered waits."""
         async for attempt in stamina.retry_context(
             on=(NoAnswer, RateLimited, ServerFailed),
-            attempts=min(attempts or MAX_ATTEMPTS, self._settings.max_attempts),
+            attempts=attempts or self._settings.max_attempts,
             timeout=None,
             wait_initial=0.5,
             wait_max=10,
