@@ -4,17 +4,25 @@ Callers log ids and member numbers only (as `extra`); the redaction here is the 
 from libraries and exceptions.
 """
 
+import json
 import logging
 import re
 import sys
+import time
 from types import TracebackType
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
 _EMAIL = re.compile(r"[^\s@<>\"'=(,;:]+(@|%40)[\w.-]+\.\w+", re.IGNORECASE)
-# At least ten digits with the usual separators; a lead of word characters means an id, not a phone number.
-_PHONE = re.compile(r"(?<![\w.-])(\+|%2B)?\(?\d(?:[\s().-]*\d){9,14}(?![\w-])")
+# At least ten digits with what people and URLs put between them, and an extension. Moments are none, nor are
+# digits within or behind a word, as in ids.
+_PHONE = re.compile(
+    r"(?<!\w)(?<!\w-)(?<!\d:)(?!\d{4}-\d\d-\d\d[T ]\d\d:)(?:\+|\(|%2B|%28)*"
+    r"\d(?:(?:[\s().\-/+\u2010-\u2015]|%2[089BDEF])*\d){9,14}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w-])",
+    re.IGNORECASE,
+)
+_IDS = ("run_id", "contact_id", "member_number")
 
 
 def redact(text: str) -> str:
@@ -22,9 +30,25 @@ def redact(text: str) -> str:
     return _PHONE.sub("[phone]", _EMAIL.sub("[email]", text))
 
 
+def _redacted(value: Any) -> Any:
+    """A JSON value with all its texts redacted."""
+    if isinstance(value, dict):
+        return {redact(key): each if key in _IDS else _redacted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
+    return redact(value) if isinstance(value, str) else value
+
+
 class _RedactingJson(JsonFormatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+    """Redacts text by text: in the finished line, a number or an escape sequence would look like part of a phone."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def serialize_log_record(self, log_data: dict[str, Any]) -> str:
+        """One line."""
+        return super().serialize_log_record(_redacted(json.loads(self.jsonify_log_record(log_data))))
 
 
 class _RedactingText(logging.Formatter):
