@@ -14,7 +14,7 @@ from typing import Any, Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
-_EMAIL = re.compile(r"[^\s@<>\"'=(,;:]+(@|%40)[\w.-]+\.\w+", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@<>\"'=(,;:]+(@|%40)[\w.%-]+\.[\w%]+", re.IGNORECASE)
 # At least ten digits with what people and URLs put between them, and an extension. Moments are none, nor are
 # digits within or behind a word, as in ids.
 _PHONE = re.compile(
