@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 INTERCOM_HOSTS = {
     "us": "https://api.intercom.io",
@@ -30,6 +32,15 @@ def _without_trailing_slash(value: object) -> object:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+def _as_header(secret: SecretStr) -> SecretStr:
+    """Refuse what no HTTP header can hold, such as the dots of a masked copy."""
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise PydanticCustomError("secret", "It has spaces, or letters that no key has")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_as_header)]
 Url = Annotated[str, BeforeValidator(_without_trailing_slash), StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 
@@ -46,7 +57,7 @@ class Settings(BaseModel):
 class IntercomSettings(Settings):
     """How to reach the Intercom workspace and how hard to press it."""
 
-    access_token: SecretStr = Field(
+    access_token: Secret = Field(
         alias="INTERCOM_ACCESS_TOKEN",
         description="Access token of the private app, from Intercom's Developer Hub.",
         examples=["dG9rOjEyMzQ="],
@@ -109,9 +120,7 @@ class SupabaseSettings(Settings):
     """Where the members are."""
 
     url: Url = Field(alias="SUPABASE_URL", description="Project address.", examples=["https://abcd.supabase.co"])
-    key: SecretStr = Field(
-        alias="SUPABASE_KEY", description="Key that may read the tables.", examples=["sb_secret_..."]
-    )
+    key: Secret = Field(alias="SUPABASE_KEY", description="Key that may read the tables.", examples=["sb_secret_..."])
     schema_name: str = Field("public", alias="SUPABASE_SCHEMA", description="Database schema.", examples=["dev"])
     timeout_seconds: float = Field(
         20,
@@ -193,22 +202,23 @@ Group = TypeVar("Group", bound=Settings)
 
 
 def load(group: type[Group], environment: Mapping[str, str]) -> Group:
-    """Read one group of settings; an empty variable counts as not set.
+    """Read one group of settings; values are trimmed, and an empty one counts as not set.
 
     Raises:
         SettingsError: with one sentence for each missing or malformed variable.
     """
+    given = {variable: value.strip() for variable, value in environment.items() if value.strip()}
     try:
-        return group.model_validate({key: value for key, value in environment.items() if value.strip()})
+        return group.model_validate(given)
     except ValidationError as error:
-        faults = [_sentence(group, fault["loc"][0], fault["msg"], environment) for fault in error.errors()]
+        faults = [_sentence(group, fault["loc"][0], fault["msg"], given) for fault in error.errors()]
         raise SettingsError("\n".join(faults)) from None
 
 
-def _sentence(group: type[Settings], variable: int | str, rule: str, environment: Mapping[str, str]) -> str:
+def _sentence(group: type[Settings], variable: int | str, rule: str, given: Mapping[str, str]) -> str:
     field = next(field for field in group.model_fields.values() if field.alias == variable)
     example = f"for example {variable}={field.examples[0]}" if field.examples else ""
-    value = environment.get(str(variable), "").strip()
+    value = given.get(str(variable))
     if not value:
         return f"{variable} is not set: {field.description} Set it, {example}."
     shown = "its value (not shown)" if is_secret(field) else f"{value!r}"
