@@ -2,12 +2,13 @@
 
 import difflib
 import itertools
+import operator
 from dataclasses import dataclass
 from typing import Any
 
 from mynatca_sandbox.supabase.errors import PostgrestError, unknown_column
-from mynatca_sandbox.supabase.filters import Row, predicate
-from mynatca_sandbox.supabase.query import Embed, Order, Query
+from mynatca_sandbox.supabase.filters import Mask, Row, compile_filter
+from mynatca_sandbox.supabase.query import Condition, Embed, Logic, Order, Query
 from mynatca_sandbox.supabase.schema import TABLES, Relationship, relationships
 
 Tables = dict[str, list[Row]]
@@ -58,13 +59,13 @@ class _Selection:
     def __init__(self, tables: Tables, schema: str, table: str, relation: str, query: Query) -> None:
         self._query = query
         self._columns = _columns(table, relation, query)
-        self._filters = [predicate(TABLES[table], relation, term) for term in query.filters]
+        self._filters = [compile_filter(TABLES[table], relation, term) for term in _cheapest_first(query.filters)]
         self._embeddings = [_Embedding(tables, schema, table, embed) for embed in query.embeds]
 
     def page(self, rows: list[Row]) -> Page:
         """Filter, order and cut the rows."""
-        for keeps in [*self._filters, *(embedding.keeps for embedding in self._embeddings)]:
-            rows = [row for row in rows if keeps(row)]
+        for holds in [*self._filters, *(embedding.holds for embedding in self._embeddings if embedding.inner)]:
+            rows = list(itertools.compress(rows, holds(rows)))
         for order in reversed(self._query.orders):
             rows = _ordered(rows, order)
         start, limit = self._query.offset, self._query.limit
@@ -76,6 +77,11 @@ class _Selection:
         for embedding in self._embeddings:
             answer[embedding.label] = embedding.value(row)
         return answer
+
+
+def _cheapest_first(filters: list[Condition | Logic]) -> list[Condition | Logic]:
+    """Comparisons first, like a database that has an index: of a page by key, few rows are left for the others."""
+    return sorted(filters, key=lambda term: isinstance(term, Logic) or term.operator in {"in", "is", "like", "ilike"})
 
 
 def _columns(table: str, relation: str, query: Query) -> dict[str, str]:
@@ -94,7 +100,7 @@ def _ordered(rows: list[Row], order: Order) -> list[Row]:
     """Sort by one column, stably, so that sorting by the last term first honours all of them."""
     nulls = [row for row in rows if row.get(order.column) is None]
     values = [row for row in rows if row.get(order.column) is not None] if nulls else list(rows)
-    values.sort(key=lambda row: row[order.column], reverse=order.descending)
+    values.sort(key=operator.itemgetter(order.column), reverse=order.descending)
     return nulls + values if order.nulls_first else values + nulls
 
 
@@ -103,16 +109,16 @@ class _Embedding:
 
     def __init__(self, tables: Tables, schema: str, source: str, embed: Embed) -> None:
         self.label = embed.label
-        self._inner = embed.inner
+        self.inner = embed.inner
         self._relationship = _relationship(schema, source, embed)
         self._selection = _Selection(tables, schema, embed.table, f"{embed.table}_1", embed.query)
         self._groups: dict[Any, list[Row]] = {}
         for row in tables.get(embed.table, []):
             self._groups.setdefault(row.get(self._relationship.target_column), []).append(row)
 
-    def keeps(self, row: Row) -> bool:
-        """Whether the row stays, which only an inner join can deny."""
-        return not self._inner or bool(self._related(row))
+    def holds(self, rows: list[Row]) -> Mask:
+        """Whether each row has a related one: the filter that an inner join is."""
+        return [bool(self._related(row)) for row in rows]
 
     def value(self, row: Row) -> Any:
         """The related rows: one object or null where there can be no more, else an array."""

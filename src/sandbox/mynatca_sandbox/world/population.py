@@ -52,7 +52,7 @@ def timestamp(moment: int) -> str:
 
 
 def tables(rng: random.Random, eligible: int, now: int) -> dict[str, list[Row]]:
-    """All tables, with exactly `eligible` eligible members. The order of rows is nobody's key."""
+    """All tables, with exactly `eligible` eligible members."""
     facilities = facility_rows()
     members = _members(rng, eligible, facilities, now)
     return {
@@ -76,9 +76,14 @@ def _members(rng: random.Random, eligible: int, facilities: list[Row], now: int)
     for member in leavers:
         member.update(status=rng.choice(FORMER_STATUSES), membertypeid=FORMER_MEMBER_TYPE)
     unreachable = [next(hire) | {"email": rng.choice(EMAILS_THAT_ARE_NONE)} for _ in range(without_email)]
-    everybody = members + leavers + unreachable
-    rng.shuffle(everybody)
-    return everybody
+    return _in_heap_order(rng, members + leavers + unreachable)
+
+
+def _in_heap_order(rng: random.Random, members: list[Row]) -> list[Row]:
+    """As PostgreSQL stores them: in the order of joining, but what was updated lately lies at the end."""
+    updated = {member["membernumber"] for member in rng.sample(members, len(members) // 20)}
+    rng.shuffle(members)
+    return sorted(members, key=lambda member: (member["membernumber"] in updated, int(member["membernumber"])))
 
 
 def _hires(rng: random.Random, count: int, facilities: list[Row], now: int) -> Iterator[Row]:
