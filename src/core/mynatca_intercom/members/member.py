@@ -3,6 +3,7 @@
 Sources (`supabase`) fetch rows; the mapping rules stand here so that they are the same for every source.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -12,6 +13,9 @@ ATTRIBUTE_LENGTH = 255
 
 RETIRED_PLACE = "RNAV"
 """Region and facility of every Retired member."""
+
+
+_EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
 
 
 class Unknown(Enum):
@@ -71,8 +75,7 @@ def full_name(first: str | None, last: str | None) -> str | None:
 def usable_email(raw: str | None) -> str | None:
     """The address trimmed and in lower case, or None for text that cannot be an address."""
     email = (raw or "").strip().lower()
-    local, _, domain = email.rpartition("@")
-    return email if local and "." in domain and not any(map(str.isspace, email)) else None
+    return email if _EMAIL.fullmatch(email) else None
 
 
 def join_positions(titles: list[str]) -> str | None:
@@ -84,4 +87,4 @@ def cut_positions(joined: str) -> str:
     """Joined titles cut at a separator to Intercom's 255 characters."""
     if len(joined) <= ATTRIBUTE_LENGTH:
         return joined
-    return joined[: ATTRIBUTE_LENGTH + 1].rpartition(", ")[0] or joined[:ATTRIBUTE_LENGTH]
+    return joined[: ATTRIBUTE_LENGTH + len(", ")].rpartition(", ")[0] or joined[:ATTRIBUTE_LENGTH]
