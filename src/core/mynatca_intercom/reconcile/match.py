@@ -98,9 +98,10 @@ def legacy_numbers(contact: Contact) -> set[str]:
 
 def match(contact: Contact, index: MemberIndex) -> Match:
     """Judge one contact."""
-    sure = _agreed_at_a_glance(contact, index)
-    if sure:
-        return sure
+    return _agreed_at_a_glance(contact, index) or _judged_at_length(contact, index)
+
+
+def _judged_at_length(contact: Contact, index: MemberIndex) -> Match:
     candidates = _candidates(contact, index)
     judged = [_judge(contact, member, index) for member in candidates.values()]
     matched = [judgement for judgement in judged if judgement.outcome == "matched"]
