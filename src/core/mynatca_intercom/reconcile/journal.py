@@ -59,8 +59,9 @@ class Journal:
         async with self._disk:
             if self._synced >= seq:
                 return
-            lines, self._lines, upto = self._lines, [], self._written
-            await asyncio.to_thread(self._write, "".join(lines).encode())
+            taken, upto = len(self._lines), self._written
+            await asyncio.to_thread(self._write, "".join(self._lines).encode())
+            del self._lines[:taken]  # not before: after a full disk they are still due
             self._synced = upto
 
     def _write(self, data: bytes) -> None:
