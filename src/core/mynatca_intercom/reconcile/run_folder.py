@@ -6,14 +6,26 @@ It is all that a later undo or replay needs, so that in a pod it can lie on a vo
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from mynatca_intercom.reconcile.plan import Plan
 
 WELL_ENDED = ("done", "failed_rows")
 """Outcomes of runs that went through; a braked run must not become the measure of the next."""
+
+
+class _Measure(BaseModel):
+    """What of an earlier run's result the next one is measured against."""
+
+    kind: str
+    outcome: str
+    dry_run: bool
+    members: int
 
 
 class RunFolder:
@@ -55,21 +67,20 @@ class RunFolder:
         _write(self.result, [json.dumps(result, ensure_ascii=False, indent=2) + "\n"])
 
     def members_of_last_run(self, kind: str) -> int | None:
-        """Members that the last other run of this kind read, if it ended well; None without such a run."""
-        results = (result for result in self._earlier_results() if result.get("kind") == kind)
-        done = (result for result in results if result.get("outcome") in WELL_ENDED and not result.get("dry_run"))
-        return next((int(result["members"]) for result in done), None)
+        """Members that the last other run of this kind that went through read; None without such a run."""
+        return next((run.members for run in self._earlier_runs() if run.kind == kind and _went_through(run)), None)
 
-    def _earlier_results(self) -> Iterator[dict[str, Any]]:
+    def _earlier_runs(self) -> Iterator[_Measure]:
         """Results of other runs, newest first; a file that is no result is passed over."""
-        files = sorted(self._runs_dir.glob("*/result.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-        for file in files:
-            try:
-                result = json.loads(file.read_text(encoding="utf-8"))
-            except json.JSONDecodeError:
-                continue
-            if file.parent != self.path:
-                yield result
+        files = self._runs_dir.glob("*/result.json")
+        others = (file for file in files if file.parent != self.path)
+        for file in sorted(others, key=lambda file: file.stat().st_mtime, reverse=True):
+            with suppress(ValidationError):
+                yield _Measure.model_validate_json(file.read_bytes())
+
+
+def _went_through(run: _Measure) -> bool:
+    return run.outcome in WELL_ENDED and not run.dry_run
 
 
 def _write(file: Path, lines: Iterable[str]) -> None:
