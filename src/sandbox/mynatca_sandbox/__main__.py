@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 def main() -> None:
     """Run the sandbox by the command line and `SANDBOX_*` variables; flags win."""
+    os.environ["SANIC_IGNORE_PRODUCTION_WARNING"] = "1"  # Sanic's word to its own developers
     parser = argparse.ArgumentParser(prog="mynatca-sandbox", description=__doc__)
     parser.add_argument("--host", default=os.environ.get("SANDBOX_HOST", "127.0.0.1"), help="address to listen on")
     parser.add_argument(

@@ -109,7 +109,7 @@ def _sync(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     settings = load(RunSettings, environment)
     rules = load(MemberSettings, environment)
     intercom = load(IntercomSettings, environment)
-    source = SupabaseSource(load(SupabaseSettings, environment), rules)
+    supabase = load(SupabaseSettings, environment)
     started = datetime.now(UTC)
     run_id = settings.run_id or f"sync-{started:%Y%m%dt%H%M%S}z-{os.getpid()}"
     logs.set_up(settings.log_level, run_id)
@@ -124,7 +124,11 @@ def _sync(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     )
     console = Console(stderr=options.output == "json")
     clock = time.monotonic()
-    with _metrics_server(settings.metrics_port), RunProgress("sync", console) as progress:
+    with (
+        SupabaseSource(supabase, rules) as source,
+        _metrics_server(settings.metrics_port),
+        RunProgress("sync", console) as progress,
+    ):
         asyncio.run(_until_done(source, intercom, folder, sync_options, progress, result))
     result.seconds = round(time.monotonic() - clock, 3)
     result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")

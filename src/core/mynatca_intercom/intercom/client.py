@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 def _note_retry(details: stamina.instrumentation.RetryDetails) -> None:
     metrics.RETRIES.inc()
-    log.info("sent again in %.1f s: %s", details.wait_for, details.caused_by)
+    log.debug("sent again in %.1f s: %s", details.wait_for, details.caused_by)
 
 
 # In place of the library's own hooks, which log a warning per retry and count into a registry that nobody serves.

@@ -7,10 +7,12 @@ mean, in `member`.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import httpx
 from postgrest import APIError, CountMethod
+from pydantic import TypeAdapter
 from supabase import Client, create_client
 from supabase.client import ClientOptions
 
@@ -40,19 +42,30 @@ Row = dict[str, Any]
 Narrow = Callable[[Any], Any]
 T = TypeVar("T")
 
+_ROWS = TypeAdapter(list[dict[str, str | int | None]])
+
 
 class SupabaseSource:
-    """A Supabase project that holds `members` and the tables that it refers to."""
+    """A Supabase project that holds `members` and the tables that it refers to; a context manager."""
 
     def __init__(self, settings: SupabaseSettings, rules: MemberSettings) -> None:
+        self._http = httpx.Client(timeout=settings.timeout_seconds, event_hooks={"response": [_check_credentials]})
         options = ClientOptions(
             schema=settings.schema_name,
-            httpx_client=httpx.Client(timeout=settings.timeout_seconds),
+            httpx_client=self._http,
             auto_refresh_token=False,
             persist_session=False,
         )
         self._client: Client = create_client(settings.url, settings.key.get_secret_value(), options)
         self._rules = rules
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
 
     def synced_members(self) -> MemberListing:
         """Every Active and Retired member with an email, ordered by number.
@@ -63,9 +76,10 @@ class SupabaseSource:
         """
         try:
             return self._listing()
-        except APIError as error:
-            raise _as_source_error(error) from None  # its text may quote a row
-        except (httpx.HTTPError, ValueError) as error:
+        except APIError as error:  # its text may quote a row
+            code = str(error.code)
+            raise SourceUnavailable(f"Supabase answers with error {code if code.isalnum() else '?'}") from None
+        except (httpx.HTTPError, ValueError, LookupError) as error:  # not in the form that PostgREST has
             raise SourceUnavailable(f"Supabase does not answer as it should: {type(error).__name__}") from None
 
     def _listing(self) -> MemberListing:
@@ -97,11 +111,13 @@ class SupabaseSource:
             query = narrow(self._client.table(table).select(columns, count=CountMethod.exact))
             query = query if after is None else query.gt(key, after)
             answer = query.order(key).limit(PAGE_ROWS).execute()
-            page = cast("list[Row]", answer.data)
-            counts.append(read + (answer.count or 0))
+            page: list[Row] = _ROWS.validate_python(answer.data)  # the client hands any JSON on
+            if answer.count is None:
+                raise SourceUnavailable(f"Supabase does not say how many rows {table} has")
+            counts.append(read + answer.count)
             yield page
             read += len(page)
-            if not page or (answer.count or 0) <= len(page):
+            if not page or answer.count <= len(page):
                 return
             after = page[-1][key]
 
@@ -110,11 +126,10 @@ def _synced(query: Any) -> Any:
     return query.in_("status", list(SYNCED_STATUSES)).not_.is_("email", "null")
 
 
-def _as_source_error(error: APIError) -> SourceRefused | SourceUnavailable:
-    code = str(error.code)
-    if code in ("401", "403", "42501") or code.startswith("PGRST30"):
-        return SourceRefused(f"Supabase refuses the key (code {code}): check SUPABASE_KEY and its grants")
-    return SourceUnavailable(f"Supabase answers with error {code}")
+def _check_credentials(answer: httpx.Response) -> None:
+    """The status alone tells: the client hides it, and Supabase's gateway refuses a key without a code."""
+    if answer.status_code in (401, 403):
+        raise SourceRefused(f"Supabase refuses the key ({answer.status_code}): check SUPABASE_KEY and its grants")
 
 
 class _References:

@@ -11,6 +11,9 @@
 The holder's id comes from the 409's text (`intercom.errors.Conflict`); existence is never decided by search.
 """
 
+import asyncio
+from collections import defaultdict
+
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import Conflict, Merged, NotFound, Rejected, ServerFailed
@@ -35,6 +38,7 @@ class Conflicts:
         self._client = client
         self._writer = writer
         self._index = index
+        self._holders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def resolve(self, member: Member, contact: Contact | None, conflict: Conflict) -> Contact:
         """The contact to write next. `contact` is the one whose update was refused, None for a creation.
@@ -44,8 +48,10 @@ class Conflicts:
         """
         if conflict.holder_id is None:
             raise Undecided("Intercom reports a conflict and does not name the holder", None)
-        if conflict.archived and await self._revived(conflict.holder_id, member):
-            return await self._resolve_revived(conflict.holder_id, member, contact)
+        # Two rows may run into one archived contact; the second must see what the first made of it.
+        async with self._holders[conflict.holder_id]:
+            if conflict.archived and await self._revived(conflict.holder_id, member):
+                return await self._resolve_revived(conflict.holder_id, member, contact)
         return await self.present(conflict.holder_id)
 
     async def present(self, contact_id: str) -> Contact:
@@ -64,12 +70,24 @@ class Conflicts:
             raise Undecided("the details are held by a contact that cannot be restored", contact_id) from None
 
     async def _revived(self, contact_id: str, member: Member) -> bool:
-        """Bring the holder back; False when it was merged away (400) or deleted (500, or 404)."""
+        """Bring the holder back; False when it is back, was merged away (400) or deleted (500, or 404)."""
+        if not await self._is_archived(contact_id):
+            return False
         try:
             await self._writer.unarchive(contact_id, member, "an archived contact holds the number or email")
         except (Rejected, NotFound, Merged, ServerFailed):
             return False
         return True
+
+    async def _is_archived(self, contact_id: str) -> bool:
+        """Whether it is gone from sight (REST: an archived contact answers 404 on get)."""
+        try:
+            await self._client.contact(contact_id)
+        except NotFound:
+            return True
+        except Merged:
+            return False
+        return False
 
     async def _resolve_revived(self, holder_id: str, member: Member, contact: Contact | None) -> Contact:
         holder = await self.present(holder_id)
