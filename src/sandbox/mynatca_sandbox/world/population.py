@@ -8,6 +8,7 @@ such members are not eligible.
 import datetime as dt
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from mynatca_sandbox.world.names import as_typed, random_name
@@ -66,28 +67,29 @@ def tables(rng: random.Random, eligible: int, now: int) -> dict[str, list[Row]]:
 
 def _members(rng: random.Random, eligible: int, facilities: list[Row], now: int) -> list[Row]:
     former, without_email = round(eligible * FORMER_SHARE), round(eligible * NO_EMAIL_SHARE)
-    hire = _hires(rng, eligible + former + without_email, facilities, now)
-    members = [next(hire) for _ in range(eligible)]
-    for member in rng.sample(members, round(eligible * RETIRED_SHARE)):
-        member.update(status="Retired", membertypeid=RETIRED_MEMBER_TYPE)
-    _share_households(rng, members)
-    _repeat_names(rng, members)
-    leavers = [next(hire) for _ in range(former)]
-    for member in leavers:
+    everybody = list(_hires(rng, eligible + former + without_email, facilities, now))
+    lots = iter(rng.sample(everybody, len(everybody)))
+    for member in islice(lots, former):
         member.update(status=rng.choice(FORMER_STATUSES), membertypeid=FORMER_MEMBER_TYPE)
-    unreachable = [next(hire) | {"email": rng.choice(EMAILS_THAT_ARE_NONE)} for _ in range(without_email)]
-    return _in_heap_order(rng, members + leavers + unreachable)
+    for member in islice(lots, without_email):
+        member["email"] = rng.choice(EMAILS_THAT_ARE_NONE)
+    rest = list(lots)
+    for member in rng.sample(rest, round(eligible * RETIRED_SHARE)):
+        member.update(status="Retired", membertypeid=RETIRED_MEMBER_TYPE)
+    _share_households(rng, rest)
+    _repeat_names(rng, rest)
+    return _in_heap_order(rng, everybody)
 
 
 def _in_heap_order(rng: random.Random, members: list[Row]) -> list[Row]:
     """As PostgreSQL stores them: in the order of joining, but what was updated lately lies at the end."""
-    updated = {member["membernumber"] for member in rng.sample(members, len(members) // 20)}
-    rng.shuffle(members)
-    return sorted(members, key=lambda member: (member["membernumber"] in updated, int(member["membernumber"])))
+    updated = rng.sample(members, len(members) // 20)
+    numbers = {member["membernumber"] for member in updated}
+    return [member for member in members if member["membernumber"] not in numbers] + updated
 
 
 def _hires(rng: random.Random, count: int, facilities: list[Row], now: int) -> Iterator[Row]:
-    """`count` active members with an email address each."""
+    """`count` active members with an email address each, in the order of their numbers."""
     workplaces = [facility for facility in facilities if facility["code"] != RETIRED_CODE]
     mailboxes, phones = Mailboxes(rng), phone_numbers(rng)
     for number in _member_numbers(rng, count):
@@ -110,7 +112,7 @@ def _hires(rng: random.Random, count: int, facilities: list[Row], now: int) -> I
 
 def _member_numbers(rng: random.Random, count: int) -> Iterator[str]:
     """Different texts of five or six digits, so that their order as text is not their order as numbers."""
-    for number in rng.sample(range(10_000, 10_000 + max(90_000 * 4, count * 2)), count):
+    for number in sorted(rng.sample(range(10_000, 10_000 + max(90_000 * 4, count * 2)), count)):
         yield f"{number:06d}" if rng.random() < LEADING_ZERO_SHARE else str(number)
 
 

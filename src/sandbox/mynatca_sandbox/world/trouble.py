@@ -237,7 +237,7 @@ _FORMER_SHARE: Final = 0.02
 
 def plant_trouble(workspace: Workspace) -> None:
     """Plant everything, in shares of the eligible members; each kind at least once."""
-    members = workspace.world.tables["members"]
+    members = workspace.rng.sample(workspace.world.tables["members"], len(workspace.world.tables["members"]))
     eligible = [member for member in members if is_eligible(member)]
     size = len(eligible)
     families, others = _divided(eligible, math.ceil(size * _FAMILY_SHARE))
