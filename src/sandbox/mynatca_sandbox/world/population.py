@@ -36,7 +36,8 @@ NO_EMAIL_SHARE: Final = 0.01
 FAMILY_SHARE: Final = 0.015
 """Eligible members who use the email address of another one."""
 NAMESAKE_SHARE: Final = 0.004
-LEADING_ZERO_SHARE: Final = 0.003
+LEADING_ZERO_SHARE: Final = 0.02
+"""Of the numbers with five digits."""
 EMAILS_THAT_ARE_NONE: Final = (None, None, "", "", "  ")
 
 DAY: Final = 24 * 60 * 60

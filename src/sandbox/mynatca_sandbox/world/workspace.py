@@ -9,6 +9,7 @@ from mynatca_sandbox.world.model import (
     Admin,
     Contact,
     Conversation,
+    ConversationAttribute,
     ConversationState,
     DataAttribute,
     Note,
@@ -46,9 +47,11 @@ class Workspace:
         self.mapping = Mapping(world.tables)
 
     def furnish(self) -> None:
-        """Bring in the teammates and tags that every workspace has."""
+        """Bring in what every workspace has: teammates, tags and the attribute of conversations."""
         self.world.admins = list(_ADMINS)
         self.world.tags = {str(id_): name for id_, name in enumerate(_TAGS, _FIRST_TAG_ID)}
+        since = self.world.now - _YEARS
+        self.world.conversation_attributes = [ConversationAttribute(1, VERIFICATION, "string", since, since)]
 
     def define_attributes(self, names: tuple[str, ...] = ATTRIBUTES) -> None:
         """Define custom attributes of contacts, all of them strings."""
