@@ -3,10 +3,7 @@
 import json
 import threading
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +17,7 @@ from mynatca_intercom.settings import MemberSettings, SupabaseSettings, load
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import World
+from support.canned import Answer, Request, Server, canned
 
 Row = dict[str, Any]
 CALLS = "GET /rest/v1/{table}"
@@ -245,85 +243,38 @@ def test_an_unknown_schema_is_an_error(sandbox: Sandbox) -> None:
         read(sandbox.url, SUPABASE_SCHEMA="elsewhere")
 
 
-Answer = tuple[int, dict[str, str], bytes]
-
-
-class Canned(ThreadingHTTPServer):
-    """Answers as told, and keeps what it was asked."""
-
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
-        super().__init__(("127.0.0.1", 0), CannedHandler)
-        self.answer = answer
-        self.paths: list[str] = []
-        self.profiles: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @property
-    def tables(self) -> Counter[str]:
-        """Calls by table."""
-        return Counter(path.partition("?")[0].rpartition("/")[2] for path in self.paths)
-
-
-class CannedHandler(BaseHTTPRequestHandler):
-    server: Canned
-
-    def do_GET(self) -> None:
-        self.server.paths.append(self.path)
-        self.server.profiles.append(self.headers["Accept-Profile"])
-        status, headers, body = self.server.answer(self.path)
-        self.send_response(status)
-        for name, value in (headers | {"Content-Length": str(len(body))}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name that it has there
-        pass
-
-
-@contextmanager
-def canned(answer: Callable[[str], Answer]) -> Iterator[Canned]:
-    with Canned(answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def rows(rows: list[Any], counted: int) -> Answer:
-    return 200, {"Content-Range": f"0-{len(rows)}/{counted}"}, json.dumps(rows).encode()
+    return Answer(200, json.dumps(rows).encode(), {"Content-Range": f"0-{len(rows)}/{counted}"})
+
+
+def calls_on(server: Server, table: str) -> int:
+    return sum(f"/{table}?" in request.path for request in server.requests)
 
 
 def test_the_schema_is_sent_with_every_call() -> None:
-    with canned(lambda _path: rows([], 0)) as server:
+    with canned(lambda _request: rows([], 0)) as server:
         read(server.url, SUPABASE_SCHEMA="dev")
-    assert server.profiles == ["dev"] * 5
+    assert [request.headers["Accept-Profile"] for request in server.requests] == ["dev"] * 5
 
 
 def test_missing_members_are_read_for_a_second_time_and_then_told() -> None:
-    def three_of_five(path: str) -> Answer:
-        if "/members?" not in path:
+    def three_of_five(request: Request) -> Answer:
+        if "/members?" not in request.path:
             return rows([], 0)
-        return rows([], 2) if "membernumber=gt." in path else rows([row("1"), row("2"), row("3")], 5)
+        return rows([], 2) if "membernumber=gt." in request.path else rows([row("1"), row("2"), row("3")], 5)
 
     with canned(three_of_five) as server:
         listing = read(server.url)
     assert (len(listing.members), listing.counted, listing.complete) == (3, 5, False)
-    assert server.tables["members"] == 2 * 2
+    assert calls_on(server, "members") == 2 * 2
 
 
 def test_members_that_are_there_the_second_time_are_no_matter() -> None:
-    def at_first_one_of_two(path: str) -> Answer:
-        if "/members?" not in path:
+    def at_first_one_of_two(request: Request) -> Answer:
+        if "/members?" not in request.path:
             return rows([], 0)
-        if server.tables["members"] <= 2:
-            return rows([], 1) if "membernumber=gt." in path else rows([row("1")], 2)
+        if calls_on(server, "members") <= 2:
+            return rows([], 1) if "membernumber=gt." in request.path else rows([row("1")], 2)
         return rows([row("1"), row("2")], 2)
 
     with canned(at_first_one_of_two) as server:
@@ -333,38 +284,38 @@ def test_members_that_are_there_the_second_time_are_no_matter() -> None:
 
 def test_missing_rows_of_a_small_table_are_an_error_after_one_repetition() -> None:
     """Half the positions would look like positions that have ended."""
-    with canned(lambda path: rows([], 0 if "/regions?" not in path else 3)) as server:
+    with canned(lambda request: rows([], 3 if "/regions?" in request.path else 0)) as server:
         with pytest.raises(SourceUnavailable, match="0 of 3 rows of regions"):
             read(server.url)
-        assert server.tables["regions"] == 2
+        assert calls_on(server, "regions") == 2
 
 
 SECRET = b"ada@union.example"
 NONSENSE = {
-    "500": (500, {}, b'{"code":"XX000","message":"row ada@union.example"}'),
-    "500 as HTML": (500, {}, b"<html>ada@union.example</html>"),
-    "an error whose code is no code": (400, {}, b'{"code":"ada@union.example"}'),
-    "an error without a code": (429, {}, b'{"message":"ada@union.example"}'),
-    "a redirection": (302, {"Location": "/ada@union.example"}, b""),
-    "no JSON": (200, {"Content-Range": "0-0/1"}, SECRET),
-    "half a JSON": (200, {"Content-Range": "0-0/1"}, b'[{"id":1,"code":"ada@union.example"'),
-    "nothing": (200, {"Content-Range": "0-0/1"}, b""),
-    "null": (200, {"Content-Range": "0-0/1"}, b"null"),
-    "an object": (200, {"Content-Range": "0-0/1"}, b'{"id":1,"code":"ada@union.example"}'),
-    "texts": (200, {"Content-Range": "0-0/1"}, b'["ada@union.example"]'),
-    "rows without columns": (200, {"Content-Range": "0-0/1"}, b'[{"email":"ada@union.example"}]'),
-    "rows of rows": (200, {"Content-Range": "0-0/1"}, b'[{"id":1,"code":["ada@union.example"]}]'),
-    "no count": (200, {}, b'[{"id":1,"code":"GL"}]'),
-    "an unknown count": (200, {"Content-Range": "0-0/*"}, b'[{"id":1,"code":"GL"}]'),
-    "a count that is none": (200, {"Content-Range": "0-0/ada@union.example"}, b"[]"),
-    "no bytes that could be text": (200, {"Content-Range": "0-0/1"}, b'["\xff\xfe"]'),
-    "a broken encoding": (200, {"Content-Range": "0-0/1", "Content-Encoding": "gzip"}, SECRET),
+    "500": Answer(500, b'{"code":"XX000","message":"row ada@union.example"}', {}),
+    "500 as HTML": Answer(500, b"<html>ada@union.example</html>", {}),
+    "an error whose code is no code": Answer(400, b'{"code":"ada@union.example"}', {}),
+    "an error without a code": Answer(429, b'{"message":"ada@union.example"}', {}),
+    "a redirection": Answer(302, b"", {"Location": "/ada@union.example"}),
+    "no JSON": Answer(200, SECRET, {"Content-Range": "0-0/1"}),
+    "half a JSON": Answer(200, b'[{"id":1,"code":"ada@union.example"', {"Content-Range": "0-0/1"}),
+    "nothing": Answer(200, b"", {"Content-Range": "0-0/1"}),
+    "null": Answer(200, b"null", {"Content-Range": "0-0/1"}),
+    "an object": Answer(200, b'{"id":1,"code":"ada@union.example"}', {"Content-Range": "0-0/1"}),
+    "texts": Answer(200, b'["ada@union.example"]', {"Content-Range": "0-0/1"}),
+    "rows without columns": Answer(200, b'[{"email":"ada@union.example"}]', {"Content-Range": "0-0/1"}),
+    "rows of rows": Answer(200, b'[{"id":1,"code":["ada@union.example"]}]', {"Content-Range": "0-0/1"}),
+    "no count": Answer(200, b'[{"id":1,"code":"GL"}]', {}),
+    "an unknown count": Answer(200, b'[{"id":1,"code":"GL"}]', {"Content-Range": "0-0/*"}),
+    "a count that is none": Answer(200, b"[]", {"Content-Range": "0-0/ada@union.example"}),
+    "no bytes that could be text": Answer(200, b'["\xff\xfe"]', {"Content-Range": "0-0/1"}),
+    "a broken encoding": Answer(200, SECRET, {"Content-Range": "0-0/1", "Content-Encoding": "gzip"}),
 }
 
 
 @pytest.mark.parametrize("name", NONSENSE)
 def test_nonsense_is_an_unavailable_source_and_is_not_quoted(name: str) -> None:
-    with canned(lambda _path: NONSENSE[name]) as server, pytest.raises(SourceUnavailable) as caught:
+    with canned(lambda _request: NONSENSE[name]) as server, pytest.raises(SourceUnavailable) as caught:
         read(server.url)
     assert str(caught.value).startswith("Supabase ")
     assert "ada@" not in "".join(traceback.format_exception(caught.value))
@@ -373,7 +324,7 @@ def test_nonsense_is_an_unavailable_source_and_is_not_quoted(name: str) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("body", [b'{"message":"ada@union.example"}', b"<html>ada@union.example</html>", b""])
 def test_every_form_of_refusal_is_one(status: int, body: bytes) -> None:
-    with canned(lambda _path: (status, {}, body)) as server, pytest.raises(SourceRefused) as caught:
+    with canned(lambda _request: Answer(status, body)) as server, pytest.raises(SourceRefused) as caught:
         read(server.url)
     assert "ada" not in str(caught.value)
 
@@ -381,7 +332,7 @@ def test_every_form_of_refusal_is_one(status: int, body: bytes) -> None:
 def test_a_silent_server_is_waited_for_only_so_long() -> None:
     answered = threading.Event()
 
-    def late(_path: str) -> Answer:
+    def late(_request: Request) -> Answer:
         answered.wait(5)
         return rows([], 0)
 
@@ -393,7 +344,7 @@ def test_a_silent_server_is_waited_for_only_so_long() -> None:
 
 def test_a_server_that_is_down_is_unavailable() -> None:
     """Takes some seconds, as Supabase's client tries again of its own accord."""
-    with canned(lambda _path: rows([], 0)) as server:
+    with canned(lambda _request: rows([], 0)) as server:
         url = server.url
     with pytest.raises(SourceUnavailable, match="ConnectError"):
         read(url)
