@@ -100,7 +100,7 @@ class Pacer:
 
     def _seconds_to_wait(self) -> float | None:
         """Until the window turns; None when only an answer can change anything."""
-        if not self._learned or self._window_over():
+        if self._in_flight and self._window_over():
             return None
         return self._reset - self._server_now() + random.uniform(0, JITTER_SECONDS)  # noqa: S311 - no secret
 
