@@ -1,6 +1,7 @@
 """Puts the parts together: Intercom at `/`, Supabase at `/rest/v1`, the control API at `/_sandbox`."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
@@ -8,6 +9,7 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse
 
 from mynatca_sandbox.control import control
+from mynatca_sandbox.exchange import Exchange, Observer
 from mynatca_sandbox.intercom import errors, gate
 from mynatca_sandbox.intercom.admins import admins
 from mynatca_sandbox.intercom.contact_search import contact_search
@@ -43,8 +45,11 @@ INTERCOM = (
 _numbers = itertools.count(1)
 
 
-def build_app(state: State) -> Sanic[Any, Any]:
-    """Return an app that serves `state`."""
+def build_app(state: State, observe: Observer | None = None) -> Sanic[Any, Any]:
+    """Return an app that serves `state` and tells `observe` of each call on Intercom.
+
+    Untold are the answers that a fault made up or cut off: they are not the emulator's own.
+    """
     app = Sanic(f"mynatca-sandbox-{next(_numbers)}", configure_logging=False)
     app.ctx.state = state
     app.config.MOTD = False
@@ -57,6 +62,8 @@ def build_app(state: State) -> Sanic[Any, Any]:
     app.register_middleware(gate.before, "request", priority=1)
     app.register_middleware(gate.after, "response")
     app.register_middleware(_count_answer, "response")
+    if observe:
+        app.register_middleware(_telling(observe), "response")
     app.exception(errors.ApiError)(gate.refuse)
     app.exception(SanicException)(gate.refuse_unrouted)
     return app
@@ -72,6 +79,26 @@ def _count_answer(request: Request, response: BaseHTTPResponse) -> None:
     if not request.path.startswith("/_sandbox/"):
         status = 0 if gate.is_cut(request) else response.status
         state_of(request).calls.by_status[status] += 1
+
+
+def _telling(observe: Observer) -> Callable[[Request, BaseHTTPResponse], None]:
+    def tell(request: Request, response: BaseHTTPResponse) -> None:
+        if gate.is_intercom(request) and not gate.is_spoiled(request):
+            observe(_exchange(request, response))
+
+    return tell
+
+
+def _exchange(request: Request, response: BaseHTTPResponse) -> Exchange:
+    return Exchange(
+        method=request.method,
+        target=request.raw_url.decode(),
+        route=_route_name(request),
+        request_headers={name.lower(): value for name, value in request.headers.items()},
+        request_body=request.body,
+        status=response.status,
+        answer_body=response.body or b"",
+    )
 
 
 def _route_name(request: Request) -> str:

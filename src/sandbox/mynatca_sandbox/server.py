@@ -12,6 +12,7 @@ from sanic import Sanic
 
 from mynatca_sandbox.app import build_app
 from mynatca_sandbox.calls import Calls
+from mynatca_sandbox.exchange import Observer
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.state import State
 from mynatca_sandbox.world.model import World
@@ -20,9 +21,9 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def serving(state: State, sock: socket.socket) -> AsyncIterator[None]:
+async def serving(state: State, sock: socket.socket, observe: Observer | None = None) -> AsyncIterator[None]:
     """Serve `state` on a bound socket while the context lasts."""
-    app = build_app(state)
+    app = build_app(state, observe)
     server = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
     if server is None:
         raise RuntimeError("Sanic made no server")
@@ -37,14 +38,23 @@ async def serving(state: State, sock: socket.socket) -> AsyncIterator[None]:
 class Sandbox:
     """A running sandbox: `with Sandbox(world) as sandbox: httpx.get(sandbox.url + "/contacts", ...)`.
 
-    `url` is the base URL of Intercom and of Supabase alike, without a slash at the end.
+    `url` is the base URL of Intercom and of Supabase alike, without a slash at the end. `observe` is told of each
+    call on Intercom, on the sandbox's thread.
     """
 
-    def __init__(self, world: World, options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        world: World,
+        options: Options | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        observe: Observer | None = None,
+    ) -> None:
         self._state = State(world, options or Options())
         sock = socket.create_server((host, port))
         self.url = f"http://{host}:{sock.getsockname()[1]}"
-        self._serving = serving(self._state, sock)
+        self._serving = serving(self._state, sock, observe)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="mynatca-sandbox", daemon=True)
 

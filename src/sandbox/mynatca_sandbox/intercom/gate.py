@@ -77,6 +77,11 @@ def is_cut(request: Request) -> bool:
     return request.ctx.fault in {"drop_before", "drop_after"}
 
 
+def is_spoiled(request: Request) -> bool:
+    """Tell whether a fault made up the answer, or cut it off."""
+    return is_cut(request) or request.ctx.fault == "5xx"
+
+
 def _authorise(request: Request, state: State) -> None:
     if request.headers.get("Authorization") != f"Bearer {state.options.access_token}":
         raise errors.unauthorized()
