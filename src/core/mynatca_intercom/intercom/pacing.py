@@ -80,8 +80,8 @@ class Pacer:
 
     def _learn_window(self, limit: int, remaining: int, reset: float) -> None:
         reset = min(reset, self._server_now() + LONGEST_WINDOW_SECONDS)
-        if reset < self._reset:
-            return  # a late answer of a window that is over
+        if not reset >= self._reset:
+            return  # a late answer of a window that is over, or no number at all
         if reset > self._reset or limit != self._limit:
             self._remaining = remaining
         self._limit, self._reset = limit, reset
