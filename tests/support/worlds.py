@@ -53,7 +53,14 @@ def positions() -> st.SearchStrategy[list[dict[str, Any]]]:
     )
     return st.lists(row, max_size=4).map(
         lambda rows: [
-            {"id": i, "membernumber": number, "positiontype": title, "facility_id": 1, "start_date": None, "end_date": end}
+            {
+                "id": i,
+                "membernumber": number,
+                "positiontype": title,
+                "facility_id": 1,
+                "start_date": None,
+                "end_date": end,
+            }
             for i, (number, title, end) in enumerate(rows)
         ]
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.worlds import NOW, UUIDS, member_row, world_of
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.members.supabase import SupabaseSource
@@ -24,6 +23,7 @@ from mynatca_intercom.settings import IntercomSettings, MemberSettings, Supabase
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact
+from support.worlds import NOW, UUIDS, member_row, world_of
 
 ANN = member_row("1001", "ann@example.com")
 ANNS_FIELDS: dict[str, Any] = {"member_type": "Current Member", "region": "GL", "facility": "ZAU"}
@@ -48,7 +48,7 @@ class Bench:
         self.sandbox.reset(self.sandbox.world, options)
         settings = load(IntercomSettings, {"INTERCOM_URL": self.sandbox.url, "INTERCOM_ACCESS_TOKEN": "sandbox-token"})
         async with IntercomClient(settings) as client, Journal(self.journal_file) as journal:
-            index = MemberIndex((await asyncio.to_thread(self._members)))
+            index = MemberIndex(await asyncio.to_thread(self._members))
             plan = make_plan(index, (await client.list_contacts()).contacts)
             change()
             self.sandbox.reset(self.sandbox.world, options)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.runs import Run, Runner, end_state
-from support.worlds import worlds
 
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import World
+from support.runs import Run, Runner, end_state
+from support.worlds import worlds
 
 # Without shrinking: an example takes three runs of the command, and the worlds are small as they come.
 random_worlds = settings(

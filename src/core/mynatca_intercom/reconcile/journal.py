@@ -14,13 +14,18 @@ from typing import Any, Self
 
 
 class Journal:
-    """An append-only file, readable by its owner alone; use as an asynchronous context manager."""
+    """An append-only file, readable by its owner alone; use as an asynchronous context manager.
+
+    A line's `seq` is its number in the file, also when a retried run goes on in the journal of a killed one. What a
+    kill cut off is closed as a line of its own, which is no JSON.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._lines: list[str] = []
-        self._written = 0
-        self._synced = 0
+        earlier = path.read_bytes()
+        cut_off = bool(earlier) and not earlier.endswith(b"\n")
+        self._lines: list[str] = ["\n"] if cut_off else []
+        self._written = self._synced = earlier.count(b"\n") + cut_off
         self._disk = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
