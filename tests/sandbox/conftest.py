@@ -1,4 +1,4 @@
-"""A small hand-made world, served over HTTP: one sandbox for the session, a fresh world for each test."""
+"""A small hand-made world, served over HTTP."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,12 +13,6 @@ from mynatca_sandbox.world.model import Admin, Contact, Conversation, DataAttrib
 NOW = 1_700_000_000  # 2023-11-14 17:13:20 in New York
 
 Add = Callable[..., Contact]
-
-
-@pytest.fixture(scope="session")
-def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(World(now=NOW)) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -41,23 +35,22 @@ def world() -> World:
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox, world: World) -> Sandbox:
-    running_sandbox.reset(world, Options(index_lag=0))
-    return running_sandbox
-
-
-@pytest.fixture(scope="session")
-def client(running_sandbox: Sandbox) -> Iterator[httpx.Client]:
-    headers = {"Authorization": "Bearer sandbox-token"}
-    with httpx.Client(base_url=running_sandbox.url, headers=headers, timeout=10) as client:
-        yield client
+def judges_requests() -> bool:
+    """Return False: many requests here are malformed on purpose. The answers are judged all the same."""
+    return False
 
 
 @pytest.fixture
-def api(client: httpx.Client, sandbox: Sandbox) -> httpx.Client:
-    """Return a client of the fresh `sandbox`."""
-    assert str(client.base_url).startswith(sandbox.url)
-    return client
+def sandbox(start_sandbox: Callable[..., Sandbox], world: World) -> Sandbox:
+    return start_sandbox(world, Options(index_lag=0))
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """Return a client of the `sandbox`."""
+    headers = {"Authorization": "Bearer sandbox-token"}
+    with httpx.Client(base_url=sandbox.url, headers=headers, timeout=10, verify=False) as client:  # noqa: S501  - no TLS
+        yield client
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from mynatca_sandbox.world.model import Contact, Conversation
 
 
 @pytest.fixture
-def sdk(sandbox: Sandbox, client: httpx.Client) -> Intercom:
+def sdk(sandbox: Sandbox, api: httpx.Client) -> Intercom:
     version = {"Intercom-Version": "2.14"}
-    return Intercom(base_url=sandbox.url, token="sandbox-token", headers=version, httpx_client=client)
+    return Intercom(base_url=sandbox.url, token="sandbox-token", headers=version, httpx_client=api)
 
 
 def test_contacts_are_paged_through(sdk: Intercom, add_contact: Callable[..., Contact]) -> None:

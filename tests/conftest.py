@@ -1,0 +1,78 @@
+"""What all tests share: sandboxes whose calls are judged by Intercom's description, and the parts left out."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mynatca_sandbox.exchange import Exchange
+from mynatca_sandbox.options import Options
+from mynatca_sandbox.server import Sandbox
+from mynatca_sandbox.world.model import World
+from support.openapi import Contract
+from support.parts import missing_parts, openapi_file
+
+DEVIATIONS = Path(__file__).parent / "contract" / "deviations.toml"
+
+StartSandbox = Callable[..., Sandbox]
+
+
+@cache
+def official_contract() -> Contract | None:
+    """Return what calls on Intercom are judged by; None where the description is not there."""
+    return Contract(openapi_file(), DEVIATIONS) if openapi_file().is_file() else None
+
+
+@pytest.fixture
+def judges_requests() -> bool:
+    """Tell whether requests are judged too; a folder whose tests send malformed ones overrides it."""
+    return True
+
+
+@pytest.fixture
+def start_sandbox(*, judges_requests: bool) -> Iterator[StartSandbox]:
+    """Start sandboxes: `start_sandbox(world, options=None)`.
+
+    They stop at the end of the test, which fails if a call on one of them, or its answer, breaks Intercom's
+    published description.
+    """
+    exchanges: list[Exchange] = []
+    with ExitStack() as running:
+
+        def start(world: World, options: Options | None = None) -> Sandbox:
+            return running.enter_context(Sandbox(world, options, observe=exchanges.append))
+
+        yield start
+    contract = official_contract()
+    if contract:
+        contract.check(exchanges, requests=judges_requests)
+
+
+def pytest_sessionstart() -> None:
+    """End the run at once if all parts are required and one is missing."""
+    for part in missing_parts() if os.environ.get("REQUIRE") == "all" else []:
+        raise pytest.UsageError(f"{part.name} are required, but {part.lack}: {part.remedy}.")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a full and otherwise good run that had no need of a known deviation: it is to be deleted."""
+    if session.exitstatus == pytest.ExitCode.OK and _unused_deviations(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the parts left out, and the known deviations that nothing needed."""
+    for part in missing_parts():
+        terminalreporter.write_line(f"left out: {part.name} ({part.lack})", yellow=True)
+    for operation, where in _unused_deviations(config):
+        terminalreporter.write_line(f"unused entry in {DEVIATIONS.name}: {operation}, {where}", red=True)
+
+
+def _unused_deviations(config: pytest.Config) -> list[tuple[str, str]]:
+    """Return operation and place of each; none after a run of chosen tests, which proves nothing."""
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.markexpr
+    contract = None if chosen else official_contract()
+    return [(each.operation, each.where) for each in contract.deviations.unused()] if contract else []

@@ -1,0 +1,40 @@
+"""Parts of the suite that need something from outside, and what to do where it is not there.
+
+A part that is missing is left out and named at the end of the run. With `REQUIRE=all` in the environment it
+ends the run at its beginning instead.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the suite: `lack` says what is missing where it is not there, `remedy` how to provide it."""
+
+    name: str
+    is_there: Callable[[], bool]
+    lack: str
+    remedy: str
+
+
+def openapi_file() -> Path:
+    """Intercom's published description of its API; not a file where the environment names none."""
+    return Path(os.environ.get("INTERCOM_OPENAPI", ""))
+
+
+PARTS = (
+    Part(
+        name="OpenAPI checks",
+        is_there=lambda: openapi_file().is_file(),
+        lack="INTERCOM_OPENAPI names no file",
+        remedy="set it to the path of Intercom's published OpenAPI description 2.16 (YAML)",
+    ),
+)
+
+
+def missing_parts() -> list[Part]:
+    """The parts that this run leaves out."""
+    return [part for part in PARTS if not part.is_there()]
