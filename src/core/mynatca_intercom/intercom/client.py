@@ -104,7 +104,7 @@ _CONTACT = TypeAdapter(Contact)
 _CONTACT_PAGE = TypeAdapter(_ContactPage)
 _ATTRIBUTES = TypeAdapter(_AttributeList)
 _ATTRIBUTE = TypeAdapter(Attribute)
-_ME = TypeAdapter(_Me)
+_ME = TypeAdapter(_Me | None)
 
 
 class IntercomClient:
@@ -142,7 +142,8 @@ class IntercomClient:
 
     async def workspace(self) -> Workspace | None:
         """The token's workspace: the cheapest proof that the credentials are good."""
-        return (await self._call(_ME, "identify", "GET", "/me")).app
+        me = await self._call(_ME, "identify", "GET", "/me")
+        return me.app if me else None
 
     async def list_contacts(self, listed: Listed = lambda _read, _counted: None) -> ContactListing:
         """All unarchived contacts; read once more when some are missing, and `complete` tells if they still are."""
@@ -247,7 +248,7 @@ class IntercomClient:
         except BaseException as error:
             self._pacer.no_answer()
             metrics.CALLS.labels(operation, "none").inc()
-            if isinstance(error, httpx.TransportError | aiohttp.ClientError):
+            if isinstance(error, httpx.RequestError | aiohttp.ClientError):
                 raise NoAnswer(f"{operation}: no answer from Intercom ({type(error).__name__})") from None
             raise
         self._pacer.answer(response.headers)
