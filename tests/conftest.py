@@ -26,6 +26,12 @@ def official_contract() -> Contract | None:
     return Contract(openapi_file(), DEVIATIONS) if openapi_file().is_file() else None
 
 
+@pytest.fixture(scope="session")
+def contract() -> Contract | None:
+    """Return Intercom's description with its known deviations; None where it is not there."""
+    return official_contract()
+
+
 @pytest.fixture
 def judges_requests() -> bool:
     """Tell whether requests are judged too; a folder whose tests send malformed ones overrides it."""
@@ -33,7 +39,7 @@ def judges_requests() -> bool:
 
 
 @pytest.fixture
-def start_sandbox(*, judges_requests: bool) -> Iterator[StartSandbox]:
+def start_sandbox(contract: Contract | None, *, judges_requests: bool) -> Iterator[StartSandbox]:
     """Start sandboxes: `start_sandbox(world, options=None)`.
 
     They stop at the end of the test, which fails if a call on one of them, or its answer, breaks Intercom's
@@ -46,7 +52,6 @@ def start_sandbox(*, judges_requests: bool) -> Iterator[StartSandbox]:
             return running.enter_context(Sandbox(world, options, observe=exchanges.append))
 
         yield start
-    contract = official_contract()
     if contract:
         contract.check(exchanges, requests=judges_requests)
 

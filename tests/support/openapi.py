@@ -154,13 +154,13 @@ class Description:
         operation = self.operation(exchange.method, urlsplit(exchange.target).path)
         if operation is None:
             return [Failure(exchange.route, exchange.status, "request", "", "operation")]
-        asked = [] if exchange.status in MALFORMED else list(_request_faults(operation, exchange))
+        asked = _request_faults(operation, exchange) if exchange.status not in MALFORMED else ()
+        parts: dict[Literal["request", "response"], Iterable[Fault]]
+        parts = {"request": asked, "response": self._faults(operation, exchange)}
         return [
-            *(Failure(operation.name, exchange.status, "request", *fault) for fault in asked),
-            *(
-                Failure(operation.name, exchange.status, "response", *fault)
-                for fault in self._faults(operation, exchange)
-            ),
+            Failure(operation.name, exchange.status, part, *fault)
+            for part, faults in parts.items()
+            for fault in dict.fromkeys(faults)
         ]
 
     def _faults(self, operation: Operation, exchange: Exchange) -> "Iterable[Fault]":
