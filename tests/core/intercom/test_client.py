@@ -272,7 +272,7 @@ def test_contacts_that_are_there_the_second_time_are_no_matter() -> None:
 # --- Trying again.
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trouble=st.lists(st.sampled_from((SILENCE, refusal(429), *map(refusal, (500, 502, 503, 504)))), max_size=5))
 @pytest.mark.parametrize("name", CALLS)
 def test_up_to_five_failures_of_any_kind_fail_no_call(name: str, trouble: list[Answer]) -> None:
