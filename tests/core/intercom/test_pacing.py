@@ -186,7 +186,7 @@ def test_a_reset_in_the_past_holds_nothing_back() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("skew", [-86_400, -3600, 3600, 86_400])
+@pytest.mark.parametrize("skew", [-3600, 86_400])
 def test_a_wrong_clock_here_is_seen_from_the_servers_date(skew: float) -> None:
     """`Date` is cut to seconds, hence up to one second more."""
 
