@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-m", "mynatca_sandbox", "--port", "0", "--members", 
 @contextmanager
 def running(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command; give the process and the line that it says."""
-    with subprocess.Popen(  # noqa: S603  - our own command
+    with subprocess.Popen(
         (*COMMAND, *flags), stderr=subprocess.PIPE, text=True, env=os.environ | environment
     ) as process:
         assert process.stderr is not None

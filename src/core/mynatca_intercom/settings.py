@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
+import phonenumbers
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -41,6 +42,14 @@ def _as_header(secret: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_as_header)]
+
+
+def _known_phone_region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("Value should be a country with phone numbers, as two capital letters")
+    return value
+
+
 Url = Annotated[str, BeforeValidator(_without_trailing_slash), StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
 
 
@@ -134,10 +143,9 @@ class SupabaseSettings(Settings):
 class MemberSettings(Settings):
     """How rows of the source become members."""
 
-    phone_region: str = Field(
+    phone_region: Annotated[str, AfterValidator(_known_phone_region)] = Field(
         "US",
         alias="PHONE_REGION",
-        pattern="^[A-Z]{2}$",
         description="Country of phone numbers without a country code (ISO 3166-1).",
         examples=["US"],
     )

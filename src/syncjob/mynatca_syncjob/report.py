@@ -1,5 +1,6 @@
 """The end of a run in words, for the person at the terminal. No personal data: the plan file has the values."""
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -52,13 +53,12 @@ def print_report(result: Result, console: Console) -> None:
 
 
 def _outcomes(result: Result) -> Table:
-    table = Table(title="Members that would be" if result.dry_run else "Members", title_justify="left")
-    table.add_column("", no_wrap=True)
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("Members that would be" if result.dry_run else "Members")
     table.add_column("", justify="right")
     for name, count in result.counts.items():
         if count or name in ("created", "updated", "unchanged"):
             table.add_row(_WORDS[name], f"{count:,}", style="red" if name == "failed" and count else "")
-    table.add_section()
     table.add_row("all", f"{result.members:,}", style="bold")
     return table
 

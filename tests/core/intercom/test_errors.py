@@ -99,7 +99,7 @@ def test_the_request_is_named_by_body_or_header(body: Any, headers: dict[str, st
         b"\xff\xfe",
     ],
 )
-@pytest.mark.parametrize(("status", "kind"), BY_STATUS.items())
+@pytest.mark.parametrize(("status", "kind"), (BY_STATUS | {404: ServerFailed}).items())
 def test_an_answer_without_an_error_list_is_judged_by_its_status(
     content: bytes, status: int, kind: type[AnswerError]
 ) -> None:

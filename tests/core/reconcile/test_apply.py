@@ -59,9 +59,7 @@ class Bench:
         with SupabaseSource(settings, load(MemberSettings, {})) as source:
             return source.synced_members().members
 
-    async def _carry_out(
-        self, client: IntercomClient, journal: Journal, index: MemberIndex, plan: Plan
-    ) -> list[Row]:
+    async def _carry_out(self, client: IntercomClient, journal: Journal, index: MemberIndex, plan: Plan) -> list[Row]:
         applier = Applier(client, journal, index, concurrency=5, stop=asyncio.Event())
         return await applier.apply(plan)
 

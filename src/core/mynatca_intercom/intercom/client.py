@@ -3,6 +3,7 @@
 Nothing is decided here: a 409 or 410 goes up as its own error, and is never sent again.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -107,6 +108,19 @@ _ATTRIBUTE = TypeAdapter(Attribute)
 _ME = TypeAdapter(_Me | None)
 
 
+class _Transient:
+    """Whether a call that failed is worth another attempt."""
+
+    def __init__(self, server_failures: int) -> None:
+        self._left = server_failures
+
+    def __call__(self, error: Exception) -> bool:
+        if isinstance(error, ServerFailed):
+            self._left -= 1
+            return self._left > 0
+        return isinstance(error, NoAnswer | RateLimited)
+
+
 class IntercomClient:
     """One workspace of Intercom; use as an asynchronous context manager.
 
@@ -117,6 +131,7 @@ class IntercomClient:
         self.calls: dict[str, int] = {}
         self._settings = settings
         self._pacer = Pacer(settings.reserve)
+        self._places = asyncio.Semaphore(settings.concurrency)
         self._http = httpx.AsyncClient(
             base_url=settings.base_url,
             timeout=settings.timeout_seconds,
@@ -130,7 +145,10 @@ class IntercomClient:
 
     def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=self._settings.concurrency)
-        return aiohttp.ClientSession(connector=connector, trust_env=True)
+        session = aiohttp.ClientSession(connector=connector, trust_env=True)
+        # aiohttp sends idempotent calls again by itself, past the pacer and the counters; it has no public switch.
+        session._retry_connection = False  # noqa: SLF001
+        return session
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,7 +216,7 @@ class IntercomClient:
         """Bring an archived contact back; `Rejected` when it was merged away."""
         path = f"/contacts/{contact_id}/unarchive"
         # A contact that was deleted for good answers 500 here, and will do so every time.
-        await self._send_again("unarchive_contact", "POST", path, attempts=3)
+        await self._send_again("unarchive_contact", "POST", path, server_failures=3)
 
     async def contact_attributes(self) -> list[Attribute]:
         """The data attributes of contacts, archived ones too."""
@@ -220,12 +238,15 @@ class IntercomClient:
             raise ServerFailed(response.status_code, f"unreadable_answer ({fields})", operation, request_id) from None
 
     async def _send_again(
-        self, operation: str, method: str, path: str, *, attempts: int | None = None, **content: Any
+        self, operation: str, method: str, path: str, *, server_failures: int | None = None, **content: Any
     ) -> httpx.Response:
-        """Send until answered for good: 429, 5xx and silence are tried again, with growing jittered waits."""
+        """Send until answered for good: 429, 5xx and silence are tried again, with growing jittered waits.
+
+        `server_failures` ends it sooner: at so many answers of 5xx.
+        """
         async for attempt in stamina.retry_context(
-            on=(NoAnswer, RateLimited, ServerFailed),
-            attempts=attempts or self._settings.max_attempts,
+            on=_Transient(server_failures or self._settings.max_attempts),
+            attempts=self._settings.max_attempts,
             timeout=None,
             wait_initial=0.5,
             wait_max=10,
@@ -240,7 +261,11 @@ class IntercomClient:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _send(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
-        await self._pacer.wait_turn()
+        async with self._places:
+            await self._pacer.wait_turn()
+            return await self._send_now(operation, method, path, **content)
+
+    async def _send_now(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
         self.calls[operation] = self.calls.get(operation, 0) + 1
         started = time.monotonic()
         try:

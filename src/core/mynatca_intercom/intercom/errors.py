@@ -8,7 +8,7 @@ IntercomError
     ├── Merged                410; names the contact that it became part of
     ├── Conflict              409; names the contact that holds the details
     ├── RateLimited           429
-    ├── ServerFailed          5xx, or an answer that is no API answer
+    ├── ServerFailed          5xx, or an answer that is not the API's, such as a proxy's 404
     └── Rejected              any other 4xx: the request itself is wrong
 
 A class of its own for each answer that some caller handles differently. No text holds what Intercom wrote in
@@ -111,7 +111,7 @@ def error_of(answer: httpx.Response, operation: str) -> AnswerError:
     except ValidationError:
         body = _ErrorList(errors=[])
     first = body.errors[0] if body.errors else _Entry(code="no_error_list")
-    kind = _BY_STATUS.get(answer.status_code, ServerFailed if answer.status_code >= 500 else Rejected)
+    kind = _kind(answer.status_code, from_api=bool(body.errors))
     request_id = body.request_id or answer.headers.get("x-request-id")
     error = kind(answer.status_code, first.code, operation, request_id)
     if isinstance(error, Conflict):
@@ -120,6 +120,12 @@ def error_of(answer: httpx.Response, operation: str) -> AnswerError:
         link = _CANONICAL.search(answer.headers.get("link", ""))
         error.survivor_id = link and link[1]
     return error
+
+
+def _kind(status: int, *, from_api: bool) -> type[AnswerError]:
+    """By the status; but a proxy's 404 must not pass for a missing contact."""
+    kind = _BY_STATUS.get(status, ServerFailed if status >= 500 else Rejected)
+    return ServerFailed if kind is NotFound and not from_api else kind
 
 
 def _name_holder(error: Conflict, message: str) -> None:

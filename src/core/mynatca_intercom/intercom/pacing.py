@@ -18,7 +18,7 @@ JITTER_SECONDS = 0.1
 """Clients that wait for the same window must not all start in the same instant."""
 
 LONGEST_WINDOW_SECONDS = 60
-"""A reset further ahead than this is a wrong clock or a wrong unit, and is not waited for."""
+"""A reset further ahead than this is a wrong clock or a wrong unit; no more than this is waited for it."""
 
 
 class Pacer:

@@ -148,7 +148,9 @@ class Applier:
             except Conflict as conflict:
                 contact = await self._conflicts.resolve(action.member, contact, conflict)
             except Merged as merged:
-                contact = await self._conflicts.present(merged.survivor_id or "")
+                if merged.survivor_id is None:
+                    raise Undecided("the contact was merged away, and Intercom does not say into which", None) from None
+                contact = await self._conflicts.present(merged.survivor_id)
             except NotFound:  # archived or deleted since it was listed: creating tells, by a 409
                 contact = None
         raise Undecided("one conflict follows the other", contact.id if contact else None)
