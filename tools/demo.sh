@@ -26,10 +26,10 @@ export INTERCOM_URL="$url" INTERCOM_ACCESS_TOKEN=sandbox-token
 export SUPABASE_URL="$url" SUPABASE_KEY=sandbox-key RUNS_DIR="$place/runs"
 
 heading "First night: what differs is mended"
-mynatca-syncjob sync
+mynatca-syncjob sync --output text
 
 heading "Second night: nothing has changed, so there is nothing to do"
-mynatca-syncjob sync
+mynatca-syncjob sync --output text
 
 heading "What you can look at"
 echo "  $place/runs/    each run's plan, journal and result"

@@ -49,6 +49,11 @@ class Run:
     def journal(self) -> list[dict[str, Any]]:
         return self._lines("journal.jsonl")
 
+    @property
+    def journal_text(self) -> list[str]:
+        """The journal's lines as they are, whole or not."""
+        return (self.folder / "journal.jsonl").read_text().splitlines()
+
     def _lines(self, name: str) -> list[dict[str, Any]]:
         file = self.folder / name
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -70,11 +75,12 @@ class Runner:
         exit_code = run(["sync", *arguments], settings)
         return Run(int(exit_code), self.runs_dir / run_id)
 
-    def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        """Start `sync` in a process of its own."""
+    def start(self, *arguments: str, file_kib: int | None = None, **more: str) -> "subprocess.Popen[str]":
+        """Start `sync` in a process of its own, which may write no file longer than `file_kib`."""
+        limit = ["bash", "-c", f'ulimit -f {file_kib}; exec "$@"', "limit"] if file_kib else []
         settings = environment(self.sandbox.url, self.runs_dir, **more)
         return subprocess.Popen(
-            [sys.executable, "-m", "mynatca_syncjob", "sync", *arguments],
+            [*limit, sys.executable, "-m", "mynatca_syncjob", "sync", *arguments],
             env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

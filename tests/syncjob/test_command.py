@@ -138,6 +138,18 @@ class TestEndings:
         ]
         assert (lenient.exit_code, lenient.result["counts"]["failed"]) == (0, 1)
 
+    def test_failed_when_the_disk_is_full(self, runner: Runner) -> None:
+        """The journal takes no more: what it does not hold was not sent."""
+        process = runner.start(RUN_ID="full", INTERCOM_CONCURRENCY="2", file_kib=11)
+        process.communicate(timeout=60)
+
+        night = Run(process.returncode, runner.runs_dir / "full")
+        created = len(runner.sandbox.world.contacts)
+        assert night.exit_code == 1
+        assert "make room in RUNS_DIR" in night.result["message"]
+        assert 0 < created < 30
+        assert created <= sum(line.startswith('{"seq"') and '"intent"' in line for line in night.journal_text)
+
     def test_credentials_refused_by_intercom(self, runner: Runner) -> None:
         night = runner.sync(INTERCOM_ACCESS_TOKEN="wrong")
 

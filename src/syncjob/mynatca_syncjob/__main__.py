@@ -32,7 +32,7 @@ from mynatca_intercom.settings import (
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.report import print_report
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.sync import Sync, SyncOptions
+from mynatca_syncjob.sync import Sync, SyncOptions, run_folder_failure
 
 log = logging.getLogger("mynatca_syncjob")
 
@@ -85,7 +85,11 @@ def parser() -> argparse.ArgumentParser:
         choices=get_args(BrakeClass),
         help="go on in spite of this brake; may be given several times",
     )
-    sync.add_argument("--output", choices=("text", "json"), default="text", help="what to print at the end")
+    sync.add_argument(
+        "--output",
+        choices=("text", "json"),
+        help="what to print at the end (default: text on a terminal, else nothing but a log line)",
+    )
     return top
 
 
@@ -175,15 +179,19 @@ def _metrics_server(port: int | None) -> Iterator[None]:
         thread.join()
 
 
-def _publish(result: Result, folder: RunFolder, settings: RunSettings, output: str, console: Console) -> None:
+def _publish(result: Result, folder: RunFolder, settings: RunSettings, output: str | None, console: Console) -> None:
     """Tell the person, the log, the run folder and Kubernetes how the run ended."""
-    folder.write_result(result.as_json())
+    try:
+        folder.write_result(result.as_json())
+    except OSError as error:
+        result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
+        log.error(result.message)  # noqa: TRY400 - the sentence says all, and a trace nothing more
     if settings.termination_log:
         # Kubernetes keeps 4,096 bytes; the summary has a bounded number of short fields.
         settings.termination_log.write_text(json.dumps(result.summary()), encoding="utf-8")
     if output == "json":
         print(json.dumps(result.as_json(), indent=2))  # noqa: T201 - the output that was asked for
-    elif console.is_terminal:
+    elif output == "text" or console.is_terminal:
         print_report(result, console)
         console.print(f"Plan, journal and result: {folder.path}", highlight=False)
     else:

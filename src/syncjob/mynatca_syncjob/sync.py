@@ -49,6 +49,11 @@ class SyncOptions:
 STOPPED = "Stopped by SIGTERM between two members; run again to go on."
 
 
+def run_folder_failure(error: OSError) -> str:
+    """The sentence for a disk that takes nothing more: no write is sent that the journal does not hold."""
+    return f"The run folder cannot be written ({error.strerror}): make room in RUNS_DIR and run again."
+
+
 class Stopped(Exception):
     """SIGTERM came."""
 
@@ -83,8 +88,10 @@ class Sync:
                 result.exit_code, result.message = Exit.USAGE, str(error)
             except Stopped:
                 result.exit_code, result.message = Exit.STOPPED, STOPPED
-            except (IntercomError, SourceError, OSError) as error:
+            except (IntercomError, SourceError) as error:
                 result.exit_code, result.message = Exit.FAILED, str(error)
+            except OSError as error:
+                result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
             finally:
                 result.calls = dict(client.calls)
 

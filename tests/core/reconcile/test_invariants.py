@@ -21,7 +21,7 @@ from support.worlds import worlds
 
 # Without shrinking: an example takes three runs of the command, and the worlds are small as they come.
 random_worlds = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -87,13 +87,14 @@ class Applier:
         self._fresh_until = time.monotonic() + FRESH_SECONDS
         self._failed_in_a_row = 0
         self._rows: list[Row] = []
-        self._fatal: IntercomError | None = None
+        self._fatal: IntercomError | OSError | None = None
 
     async def apply(self, plan: Plan) -> list[Row]:
         """Carry out all actions, those that take a number over before the others.
 
         Raises:
             CredentialsRefused, NoAnswer, ServerFailed: Intercom lets nothing more through; `rows` has what was done.
+            OSError: the journal cannot be written.
         """
         takers = [action for action in plan.actions if action.takes_number]
         others = [action for action in plan.actions if not action.takes_number]
@@ -124,6 +125,9 @@ class Applier:
             row = await self._settle(action)
         except Undecided as undecided:
             row = Row(number, "review", undecided.contact_id, undecided.reason)
+        except OSError as error:  # the journal cannot be written: nothing may be sent any more
+            self._fatal = error
+            return Row(number, "failed", contact_id, "the journal could not be written")
         except IntercomError as error:
             log.warning("row failed: %s", error, extra={"member_number": number, "contact_id": contact_id})
             self._note_failure(error)
