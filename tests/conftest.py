@@ -64,20 +64,22 @@ def pytest_sessionstart() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a full and otherwise good run that had no need of a known deviation: it is to be deleted."""
-    if session.exitstatus == pytest.ExitCode.OK and _unused_deviations(session.config):
+    contract = official_contract() if session.exitstatus == pytest.ExitCode.OK and _is_full(session.config) else None
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    for unused in contract.deviations.unused() if contract else ():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if reporter:
+            reporter.write_line(f"\nunused in {DEVIATIONS.name}: {unused.operation}, {unused.where}", red=True)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the parts left out, and the known deviations that nothing needed."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the parts left out."""
     for part in missing_parts():
         terminalreporter.write_line(f"left out: {part.name} ({part.lack})", yellow=True)
-    for operation, where in _unused_deviations(config):
-        terminalreporter.write_line(f"unused entry in {DEVIATIONS.name}: {operation}, {where}", red=True)
 
 
-def _unused_deviations(config: pytest.Config) -> list[tuple[str, str]]:
-    """Return operation and place of each; none after a run of chosen tests, which proves nothing."""
-    chosen = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.markexpr
-    contract = None if chosen else official_contract()
-    return [(each.operation, each.where) for each in contract.deviations.unused()] if contract else []
+def _is_full(config: pytest.Config) -> bool:
+    """Tell whether all tests ran, and not chosen ones, which prove nothing about what the others need."""
+    choices = ("keyword", "markexpr", "ignore", "ignore_glob", "deselect", "lf")
+    chosen = any(getattr(config.option, choice, None) for choice in choices)
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen

@@ -22,6 +22,7 @@ from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.state import State
 from mynatca_sandbox.world.model import World
 from support.openapi import Contract, Description, Deviations, Failure
+from support.parts import openapi_file
 
 TESTS = Path(__file__).parents[1]
 ANN = "/contacts/6762f0dd1bb69f9f2193bb01"
@@ -222,35 +223,58 @@ from mynatca_sandbox.world.model import World
 
 def test_planted(start_sandbox):
     url = start_sandbox(World(now=0)).url
-    httpx.get(url + "/admins?colour=red", headers={"Authorization": "Bearer sandbox-token"})
+    httpx.get(url + "{target}", headers={{"Authorization": "Bearer sandbox-token"}})
 """
 
 
-def run_pytest(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run one planted test, which asks for something that Intercom does not have."""
-    (folder / "test_planted.py").write_text(PLANTED)
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "--rootdir", str(folder), str(folder)]
-    paths = {"PYTHONPATH": str(TESTS)}
+def run_pytest(folder: Path, *arguments: str, target: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run one planted test, which asks for `target`, with the fixtures and hooks of this suite."""
+    (folder / "test_planted.py").write_text(PLANTED.format(target=target))
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = .\n")
+    needed = {"PYTHONPATH": str(TESTS), "INTERCOM_OPENAPI": str(openapi_file().absolute())}
     return subprocess.run(
-        command, env=os.environ | paths | environment, cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pytest", "-p", "conftest", *arguments],
+        env=os.environ | needed | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def test_the_test_that_breaks_the_description_fails(description: Description, tmp_path: Path) -> None:
+def test_a_test_that_breaks_the_description_fails(description: Description, tmp_path: Path) -> None:
     assert description
-    finished = run_pytest(tmp_path)
+    finished = run_pytest(tmp_path, target="/admins?colour=red")
     assert finished.returncode == pytest.ExitCode.TESTS_FAILED
     assert "GET /admins 200: request query/colour: query" in finished.stdout
+    assert "unused in" not in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        ((), pytest.ExitCode.TESTS_FAILED),
+        (("test_planted.py",), pytest.ExitCode.OK),
+        (("-k", "planted"), pytest.ExitCode.OK),
+    ],
+)
+def test_a_known_deviation_that_a_full_run_never_needed_fails_it(
+    description: Description, tmp_path: Path, arguments: tuple[str, ...], exit_code: pytest.ExitCode
+) -> None:
+    assert description
+    finished = run_pytest(tmp_path, *arguments, target="/admins")
+    assert finished.returncode == exit_code
+    assert ("unused in deviations.toml: GET /contacts, request query/*" in finished.stdout) == (not arguments)
 
 
 def test_without_the_description_the_run_says_what_it_left_out(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, INTERCOM_OPENAPI="", REQUIRE="")
+    finished = run_pytest(tmp_path, target="/admins?colour=red", INTERCOM_OPENAPI="", REQUIRE="")
     assert finished.returncode == pytest.ExitCode.OK
     assert "left out: OpenAPI checks (INTERCOM_OPENAPI names no file)" in finished.stdout
 
 
 def test_a_run_that_requires_all_parts_ends_at_once(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, INTERCOM_OPENAPI="", REQUIRE="all")
+    finished = run_pytest(tmp_path, target="/admins", INTERCOM_OPENAPI="", REQUIRE="all")
     assert finished.returncode == pytest.ExitCode.USAGE_ERROR
     assert "OpenAPI checks are required, but INTERCOM_OPENAPI names no file" in finished.stderr
     assert "test_planted" not in finished.stdout
