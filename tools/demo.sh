@@ -28,7 +28,7 @@ export SUPABASE_URL="$url" SUPABASE_KEY=sandbox-key RUNS_DIR="$place/runs"
 heading "First night: what differs is mended"
 mynatca-syncjob sync --output text
 
-heading "Second night: nothing has changed, so there is nothing to do"
+heading "Second night: what was mended stays mended"
 mynatca-syncjob sync --output text
 
 heading "What you can look at"
