@@ -52,8 +52,10 @@ def start_sandbox(contract: Contract | None, *, judges_requests: bool) -> Iterat
             return running.enter_context(Sandbox(world, options, observe=exchanges.append))
 
         yield start
-    if contract:
-        contract.check(exchanges, requests=judges_requests)
+    failures = contract.failures(exchanges, requests=judges_requests) if contract else []
+    if failures:
+        # Without a traceback, which would show the exchanges.
+        pytest.fail("\n".join(["Intercom's description is broken:", *map(str, failures)]), pytrace=False)
 
 
 def pytest_sessionstart() -> None:
