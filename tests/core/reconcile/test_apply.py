@@ -11,22 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from mynatca_intercom.intercom import contact as contact_module
 from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.members.member import Member
 from mynatca_intercom.members.supabase import SupabaseSource
 from mynatca_intercom.reconcile import apply
 from mynatca_intercom.reconcile.apply import Applier, Row
 from mynatca_intercom.reconcile.journal import Journal
-from mynatca_intercom.reconcile.match import MemberIndex
+from mynatca_intercom.reconcile.match import MemberIndex, match
 from mynatca_intercom.reconcile.plan import Plan, make_plan
 from mynatca_intercom.settings import IntercomSettings, MemberSettings, SupabaseSettings, load
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
-from mynatca_sandbox.world.model import Contact
-from support.worlds import NOW, UUIDS, member_row, world_of
+from mynatca_sandbox.world.model import Contact, World
+from support.worlds import EMAILS, FORMER_NUMBER, NOW, NUMBERS, UUIDS, member_row, members, world_of
 
 ANN = member_row("1001", "ann@example.com")
 ANNS_FIELDS: dict[str, Any] = {"member_type": "Current Member", "region": "GL", "facility": "ZAU"}
+
+
+Edits = list[tuple[int, dict[str, Any]]]
 
 
 def contact(contact_id: str, **fields: Any) -> Contact:
@@ -48,13 +55,14 @@ class Bench:
         self.sandbox.reset(self.sandbox.world, options)
         settings = load(IntercomSettings, {"INTERCOM_URL": self.sandbox.url, "INTERCOM_ACCESS_TOKEN": "sandbox-token"})
         async with IntercomClient(settings) as client, Journal(self.journal_file) as journal:
-            index = MemberIndex(await asyncio.to_thread(self._members))
+            index = MemberIndex(await asyncio.to_thread(self.members))
             plan = make_plan(index, (await client.list_contacts()).contacts)
             change()
             self.sandbox.reset(self.sandbox.world, options)
             return await self._carry_out(client, journal, index, plan)
 
-    def _members(self) -> Any:
+    def members(self) -> tuple[Member, ...]:
+        """What the source says."""
         settings = load(SupabaseSettings, {"SUPABASE_URL": self.sandbox.url, "SUPABASE_KEY": "sandbox-key"})
         with SupabaseSource(settings, load(MemberSettings, {})) as source:
             return source.synced_members().members
@@ -202,6 +210,20 @@ class TestStalePlans:
         assert (user.external_id, user.email) == ("2002", "bob@example.org")
         assert {name: value for name, value in user.custom_attributes.items() if value} == {"region": "ESO"}
 
+    def test_what_cannot_be_put_back_is_named(self, bench: Bench) -> None:
+        """Intercom clears no email; a person must know that Ann's is still there."""
+        user = contact("a", external_id="1001", name="Ann Lee")
+        bench.has(user)
+
+        def hand_over() -> None:
+            user.external_id, user.name = "2002", "Bob Else"
+
+        rows = bench.apply(hand_over)
+
+        assert [row.outcome for row in rows] == ["review"]
+        assert (rows[0].reason or "").endswith("put back, but for its email")
+        assert not any(user.custom_attributes.values())
+
     def test_a_listing_that_is_old_is_read_again_before_the_write(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -217,6 +239,96 @@ class TestStalePlans:
 
         assert [row.outcome for row in rows] == ["review"]
         assert bench.sandbox.calls.writes == 0
+
+
+partly = st.fixed_dictionaries(
+    {},
+    optional={
+        "email": st.sampled_from((*EMAILS, "stranger@example.org")),
+        "name": st.sampled_from(("Ann Lee", "Somebody Else")),
+        "external_id": st.sampled_from((*NUMBERS, FORMER_NUMBER)),
+        "archived": st.just(True),  # noqa: FBT003 - a value, no switch
+    },
+)
+wholly = st.just({"external_id": FORMER_NUMBER, "email": "stranger@example.org", "name": "Somebody Else"})
+edits = st.lists(st.tuples(st.integers(0, 4), st.one_of(partly, wholly)), min_size=1, max_size=4)
+
+
+@st.composite
+def stale_worlds(draw: st.DrawFn) -> World:
+    """Every member has a user, most with something to mend, so that the plan is full of updates."""
+    rows = draw(members())
+    people = [
+        contact(
+            f"{position:x}",
+            external_id=draw(st.sampled_from((row["membernumber"], row["membernumber"], None))),
+            email=(row["email"] or "").strip().lower() or None,
+            name=draw(st.sampled_from((f"{row['firstname']} {row['lastname']}", None))),
+            custom_attributes={"region": draw(st.sampled_from(("XX", "GL")))},
+        )
+        for position, row in enumerate(rows)
+    ]
+    return world_of(rows, people)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(world=stale_worlds(), edits=edits)
+def test_what_is_in_doubt_by_the_time_of_the_write_is_as_it_was(bench: Bench, world: World, edits: Edits) -> None:
+    """Invariant 7: whatever people do between plan and apply, a contact that is nobody's for sure keeps its data.
+
+    Each field is as the person left it or, where the write came in between, as it was listed.
+    """
+    bench.sandbox.reset(world)
+    listed = {each.id: data_of(each) for each in world.contacts}
+    doubtful: dict[str, dict[str, Any]] = {}
+
+    def meddle() -> None:
+        for position, fields in edits:
+            if position < len(world.contacts):
+                edit(world, world.contacts[position], fields)
+        doubtful.update({each.id: data_of(each) for each in in_doubt(world, bench.members())})
+
+    bench.apply(meddle)
+
+    after = {each.id: data_of(each) for each in world.contacts}
+    for contact_id, left in doubtful.items():
+        for name in {*left, *after[contact_id]}:
+            assert after[contact_id].get(name) in (left.get(name), listed[contact_id].get(name))
+
+
+def edit(world: World, person: Contact, fields: dict[str, Any]) -> None:
+    """Change a contact by hand, as far as Intercom would allow it."""
+    taken = {each.external_id for each in world.contacts if each is not person}
+    for name, value in fields.items():
+        if name != "external_id" or (person.role == "user" and value not in taken):
+            setattr(person, name, value)
+
+
+def in_doubt(world: World, members: tuple[Member, ...]) -> list[Contact]:
+    """The contacts in sight that are no member's for sure."""
+    index = MemberIndex(members)
+    return [
+        each
+        for each in world.contacts
+        if not (each.archived or each.merged_into or each.deleted) and match(as_listed(each), index).member is None
+    ]
+
+
+def as_listed(person: Contact) -> contact_module.Contact:
+    """The contact as the client would read it."""
+    names = ("id", "role", "external_id", "email", "phone", "name", "created_at", "custom_attributes")
+    return contact_module.Contact(**{name: getattr(person, name) for name in names})
+
+
+def data_of(person: Contact) -> dict[str, Any]:
+    """What must not change; an attribute that is empty is one that is not there."""
+    attributes = {name: value for name, value in person.custom_attributes.items() if value not in (None, "")}
+    return {"email": person.email, "name": person.name, "external_id": person.external_id or None, **attributes}
 
 
 class TestJournal:

@@ -4,9 +4,12 @@ Not here: crashes and lost answers (`tests/syncjob`), privacy (`tests/syncjob`),
 """
 
 import copy
+import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import World
 from support.runs import Run, Runner, end_state
-from support.worlds import worlds
+from support.worlds import EMAILS, worlds
 
 # Without shrinking: an example takes three runs of the command, and the worlds are small as they come.
 random_worlds = settings(
@@ -113,6 +116,21 @@ def test_each_synced_member_has_exactly_one_user_with_its_number(
 
 @random_worlds
 @given(world=worlds(), options=rules)
+def test_nobody_is_archived_who_was_not(
+    sandbox: Sandbox, runs_dirs: Iterator[Path], world: World, options: Options
+) -> None:
+    """Invariant 4, as far as the sync reaches: whoever was in sight stays in sight, with all conversations."""
+    sandbox.reset(world, options)
+    in_sight = {contact.id for contact in world.contacts if not (contact.archived or contact.merged_into)}
+
+    Runner(sandbox, next(runs_dirs)).sync()
+
+    after = {contact.id: contact for contact in sandbox.world.contacts}
+    assert not any(after[contact_id].archived or after[contact_id].merged_into for contact_id in in_sight)
+
+
+@random_worlds
+@given(world=worlds(), options=rules)
 def test_doubtful_contacts_are_not_touched(
     sandbox: Sandbox, runs_dirs: Iterator[Path], world: World, options: Options
 ) -> None:
@@ -165,6 +183,24 @@ def test_every_member_is_counted_once(
     for run in runs:
         assert sum(run.result["counts"].values()) == run.result["members"]
         assert all(row["reason"] for row in run.result["rows"])
+
+
+@random_worlds
+@given(world=worlds(), options=rules, share=st.floats(0, 0.3))
+def test_nothing_personal_is_told(
+    sandbox: Sandbox, runs_dirs: Iterator[Path], world: World, options: Options, share: float
+) -> None:
+    """Invariant 13: no email, phone or name in the log at its most talkative, in what is printed, or in the result."""
+    sandbox.reset(world, replace(options, fault_5xx=share, fault_drop_after=share / 3))
+    said = io.StringIO()
+
+    with redirect_stderr(said), redirect_stdout(said):
+        run = Runner(sandbox, next(runs_dirs)).sync("--output", "json", LOG_LEVEL="DEBUG", INTERCOM_MAX_ATTEMPTS="2")
+
+    public = (said.getvalue() + (run.folder / "result.json").read_text()).lower()
+    secrets = [*EMAILS, "stranger@example.org", "5550142", "555-0142", "5550199", "okafor", "núñez", "ann lee"]
+    assert len(said.getvalue().splitlines()) > 3
+    assert [secret for secret in secrets if secret in public] == []
 
 
 @random_worlds

@@ -1,17 +1,16 @@
 """Carries a plan out, row by row.
 
 Rows are independent: one that fails is counted with its reason and the others go on. What Intercom refuses as a
-conflict goes to `conflicts`; what changed since the plan was made is read again and decided again.
+conflict goes to `conflicts`; what changed since the plan was made is read and decided again, or put back.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from mynatca_intercom.intercom.attributes import OWNED_ATTRIBUTES
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import (
@@ -169,7 +168,7 @@ class Applier:
             return Row(member.number, "unchanged", contact.id)
         written = await self._writer.update(contact, fields, member, action.reason)
         if _moved(contact, fields, written):
-            await self._mend(contact, fields, written, member)
+            await self._put_back(contact, fields, written, member)
         return Row(member.number, "converted" if contact.role == "lead" else "updated", contact.id)
 
     def _decide_again(self, contact: Contact, member: Member) -> Fields:
@@ -177,25 +176,23 @@ class Applier:
             raise Undecided("the contact that stands in the way is not surely this member's", contact.id)
         return changes(contact, member, self._index.phone_region)
 
-    async def _mend(self, planned: Contact, fields: Fields, written: Contact, member: Member) -> None:
-        """Decide again on a contact that someone changed between the plan and the write.
+    async def _put_back(self, planned: Contact, fields: Fields, written: Contact, member: Member) -> None:
+        """Take back a write to a contact that someone changed between the plan and the write.
 
-        The answer of the write shows it. If the contact is still the member's, the rest is written; if not, what was
-        written is put back.
+        The answer of the write shows it, but not what the written fields were just before, so nobody can decide on
+        this contact now; the next run lists it anew.
         """
-        found = _with(written, before(planned, fields))
-        if match(found, self._index).member is member:
-            rest = changes(written, member, self._index.phone_region)
-            if rest:
-                await self._writer.update(written, rest, member, "it changed while it was written")
-            return
-        former = {name: value for name, value in before(planned, fields).items() if name != "role"}
+        former = before(planned, fields)
+        stays = [name for name in ("role", "email") if name in former and former[name] in (None, "lead")]
+        for name in stays:  # a user cannot become a lead again, and an email cannot be cleared (REST: update)
+            del former[name]
         if former.get("external_id", "") is None:
             del former["external_id"]
             await self._conflicts.free_number(written, member)
         if former:
-            await self._writer.update(written, former, member, "it is no longer this member's: put back")
-        raise Undecided("the contact changed while it was written, and was put back", planned.id)
+            await self._writer.update(written, former, member, "it changed while it was written: put back")
+        kept = f", but for its {' and '.join(stays)}" if stays else ""
+        raise Undecided(f"the contact changed while it was written, and was put back{kept}", planned.id)
 
 
 def _moved(planned: Contact, fields: Fields, written: Contact) -> bool:
@@ -207,13 +204,6 @@ def _moved(planned: Contact, fields: Fields, written: Contact) -> bool:
         return (*rest, "email" in fields or email_of(contact), legacy_numbers(contact))
 
     return identity(planned) != identity(written)
-
-
-def _with(contact: Contact, fields: Fields) -> Contact:
-    """The contact with fields as given."""
-    attributes = {name: value for name, value in fields.items() if name in OWNED_ATTRIBUTES}
-    standard = {name: value for name, value in fields.items() if name not in OWNED_ATTRIBUTES}
-    return replace(contact, **standard, custom_attributes={**contact.custom_attributes, **attributes})
 
 
 def _reason(error: IntercomError) -> str:
