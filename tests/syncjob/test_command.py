@@ -114,15 +114,19 @@ class TestEndings:
         assert "no answer from Intercom" in night.result["message"]
 
     def test_failed_when_intercom_goes_down_in_mid_run(self, start_sandbox: Start, tmp_path: Path) -> None:
-        """After 25 rows in a row the run gives up rather than try each of the others in vain."""
-        runner = Runner(start_sandbox(members(200), Options(limit=None)), tmp_path)
-        runner.sync("--limit", "1")
+        """After 25 failed rows in a row the run gives up rather than try each of the others in vain."""
+        runner = Runner(start_sandbox(members(400), Options(limit=None, latency=0.05)), tmp_path)
+        process = runner.start(INTERCOM_CONCURRENCY="4", INTERCOM_MAX_ATTEMPTS="1", RUN_ID="down")
+        while len(runner.sandbox.world.contacts) < 10:
+            time.sleep(0.005)
         runner.sandbox.options = Options(limit=None, fault_5xx=1.0)
-
-        process = runner.start(INTERCOM_MAX_ATTEMPTS="1", RUN_ID="down")
         process.communicate(timeout=60)
 
-        assert process.returncode == 1
+        night = Run(process.returncode, tmp_path / "down")
+        counts = night.result["counts"]
+        assert (night.exit_code, night.result["outcome"]) == (1, "failed")
+        assert 25 <= counts["failed"] < 100  # answers still under way may be good ones
+        assert counts["created"] + counts["failed"] + counts["not_reached"] == 400
 
     def test_failed_rows_are_named_and_allowed_up_to_a_share(self, runner: Runner) -> None:
         """A value that Intercom refuses fails its row and no other."""
@@ -227,6 +231,27 @@ class TestBrakes:
 
 class TestOutput:
     """What a run prints and leaves."""
+
+    def test_the_report_reads_like_one(self, start_sandbox: Start, tmp_path: Path) -> None:
+        """What was done, what was left out and what waits for a person, in words and with counts."""
+        runner = Runner(start_sandbox(generate(WorldOptions(members=300)), Options(limit=None)), tmp_path)
+        process = runner.start("--output", "text", RUN_ID="told")
+        report, _ = process.communicate(timeout=60)
+
+        counts = Run(process.returncode, tmp_path / "told").result["counts"]
+        assert re.search(r"^Done · sync told · [\d.]+ s$", report, re.MULTILINE)
+        assert re.search(rf"^ *created +{counts['created']} *$", report, re.MULTILINE)
+        assert re.search(rf"^ *converted from a lead +{counts['converted']} *$", report, re.MULTILINE)
+        assert re.search(r"^ *\d+ +phones that cannot be phone numbers$", report, re.MULTILINE)
+        assert re.search(r"^ *\d+ +several members have this email$", report, re.MULTILINE)
+
+    def test_a_report_of_a_braked_run_says_how_to_go_on(self, runner: Runner) -> None:
+        runner.sync()
+        runner.sandbox.world.tables["members"].clear()
+        report, _ = runner.start("--output", "text").communicate(timeout=60)
+
+        assert "Stopped by a brake" in report
+        assert "--release source" in report
 
     def test_json_goes_to_standard_output_alone(self, runner: Runner, capsys: pytest.CaptureFixture[str]) -> None:
         night = runner.sync("--output", "json")
