@@ -158,6 +158,7 @@ class TestEndings:
         night = runner.sync(INTERCOM_ACCESS_TOKEN="wrong")
 
         assert (night.exit_code, night.result["outcome"]) == (5, "credentials")
+        assert "INTERCOM_ACCESS_TOKEN" in night.result["message"]
 
     def test_credentials_refused_by_supabase(self, runner: Runner) -> None:
         night = runner.sync(SUPABASE_KEY="wrong")

@@ -82,7 +82,10 @@ class Sync:
         async with IntercomClient(self._intercom) as client:
             try:
                 result.exit_code, result.message = await self._steps(client, result)
-            except (CredentialsRefused, SourceRefused) as error:
+            except CredentialsRefused as error:
+                result.exit_code = Exit.CREDENTIALS
+                result.message = f"{error}: check INTERCOM_ACCESS_TOKEN and its scopes."
+            except SourceRefused as error:
                 result.exit_code, result.message = Exit.CREDENTIALS, str(error)
             except AttributesUnfit as error:
                 result.exit_code, result.message = Exit.USAGE, str(error)
