@@ -71,8 +71,7 @@ class RunProgress:
 
     def _log(self, phase: str, done: int, total: int) -> None:
         """A line every ten seconds, and none on a terminal, where the bar moves."""
-        if self._bars.disable or self._bars.console.is_terminal:
-            if self._bars.console.is_terminal or time.monotonic() - self._logged < LOG_EVERY_SECONDS:
-                return
-            self._logged = time.monotonic()
-            log.info("%s: %d of %d", phase, done, total)
+        if self._bars.console.is_terminal or time.monotonic() - self._logged < LOG_EVERY_SECONDS:
+            return
+        self._logged = time.monotonic()
+        log.info("%s: %d of %d", phase, done, total)
