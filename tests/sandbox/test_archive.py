@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, Conversation, Ticket
 
 Refusal = Callable[[httpx.Response], tuple[int, str, str]]
@@ -46,26 +47,47 @@ def test_an_unknown_contact_is_404(api: httpx.Client, refusal: Refusal, verb: st
     assert refusal(api.post(f"/contacts/unknown/{verb}")) == (404, "not_found", "User Not Found")
 
 
-def test_archiving_suspends_conversations_and_tickets(
-    api: httpx.Client,
-    add_contact: Add,
-    add_conversation: Callable[..., Conversation],
-    add_ticket: Callable[..., Ticket],
+@pytest.fixture
+def suspended_items(
+    add_contact: Add, add_conversation: Callable[..., Conversation], add_ticket: Callable[..., Ticket]
 ) -> None:
-    """Lists and searches leave them out while every contact is archived; get still answers."""
-    add_contact("a1")
+    """Conversation 1 and ticket 3 have only an archived contact, conversation 2 a live one, too."""
+    add_contact("a1", archived=True)
     add_contact("a2")
     add_conversation("1", "a1")
     add_conversation("2", "a1", "a2")
     add_ticket("3", "a1")
-    api.post("/contacts/a1/archive")
+
+
+def shown_items(api: httpx.Client) -> tuple[list[str], list[str], list[str]]:
+    """Return the ids of listed and found conversations, and of found tickets, of the contact a1."""
     query = {"query": {"field": "contact_ids", "operator": "=", "value": "a1"}}
+    listed = api.get("/conversations").json()["conversations"]
     found = api.post("/conversations/search", json=query).json()["conversations"]
-    assert [conversation["id"] for conversation in found] == ["2"]
-    assert api.post("/tickets/search", json=query).json()["total_count"] == 0
+    tickets = api.post("/tickets/search", json=query).json()["tickets"]
+    listed_ids, found_ids, ticket_ids = (sorted(item["id"] for item in items) for items in (listed, found, tickets))
+    return listed_ids, found_ids, ticket_ids
+
+
+@pytest.mark.usefixtures("suspended_items")
+def test_lists_and_searches_show_suspended_items_by_default(api: httpx.Client) -> None:
+    assert shown_items(api) == (["1", "2"], ["1", "2"], ["3"])
+
+
+@pytest.mark.usefixtures("suspended_items")
+def test_lists_and_searches_hide_suspended_items_if_told_to(api: httpx.Client, sandbox: Sandbox) -> None:
+    """They come back with the contact; get answers all the same."""
+    sandbox.options.suspended = "hidden"
+    assert shown_items(api) == (["2"], ["2"], [])
     assert api.get("/conversations/1").status_code == 200
     api.post("/contacts/a1/unarchive")
-    assert api.post("/conversations/search", json=query).json()["total_count"] == 2
+    assert shown_items(api) == (["1", "2"], ["1", "2"], ["3"])
+
+
+@pytest.mark.usefixtures("suspended_items")
+def test_items_of_a_blocked_contact_are_hidden_in_any_case(api: httpx.Client) -> None:
+    api.post("/contacts/a1/block")
+    assert shown_items(api) == (["2"], ["2"], [])
 
 
 def test_delete_works_on_an_archived_contact_and_keeps_its_identifiers_taken(

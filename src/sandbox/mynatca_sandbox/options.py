@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
+Suspended = Literal["listed", "hidden"]
 
 
 def _none_by_name(value: Any) -> Any:
@@ -45,6 +46,13 @@ class Options:
         Literal["accept", "refuse", "ignore"],
         Field(description='what an update of a user\'s external id to "" or null does; refuse answers 400'),
     ] = "accept"
+    suspended: Annotated[
+        Suspended,
+        Field(
+            description="whether lists and searches of conversations and tickets show those whose contacts are all "
+            "archived"
+        ),
+    ] = "listed"
     access_token: Annotated[str, Field(description="the Bearer token that Intercom accepts")] = "sandbox-token"  # noqa: S105  - made up
     supabase_key: Annotated[str, Field(description="the API key that Supabase accepts")] = "sandbox-key"
     fault_429: Annotated[Rate, Field(description="rate of calls refused as if the window were used up")] = 0

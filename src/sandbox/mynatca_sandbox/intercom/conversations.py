@@ -1,7 +1,7 @@
 """Conversations: list, get, search, create and update (Intercom REST: Conversations).
 
-Lists and searches leave out the conversations whose contacts are all archived (`Store.is_suspended`,
-inferred); get still answers.
+Whether lists and searches show the conversations whose contacts are all archived, the option `suspended` says
+(`Store.is_listed`); get answers in any case.
 """
 
 from typing import Any
@@ -17,6 +17,7 @@ from mynatca_sandbox.intercom.search import pinned
 from mynatca_sandbox.intercom.search_fields import conversation_language
 from mynatca_sandbox.intercom.serialize import conversation_json
 from mynatca_sandbox.responses import json_response
+from mynatca_sandbox.state import state_of
 from mynatca_sandbox.world.model import Conversation
 
 DEFAULT_PER_PAGE = 20
@@ -30,8 +31,7 @@ def list_conversations(request: Request) -> HTTPResponse:
     """List conversations, newest first."""
     store = store_of(request)
     page = read_page(_LIST, {name: request.args.get(name) for name in request.args}, DEFAULT_PER_PAGE)
-    listed = [each for each in store.world.conversations if not store.is_suspended(each)]
-    return _listing(request, listed, page)
+    return _listing(request, store.world.conversations, page)
 
 
 @conversations.post("/conversations/search")
@@ -42,9 +42,7 @@ def search_conversations(request: Request) -> HTTPResponse:
     page = read_page(_LIST, body.get("pagination") or {}, DEFAULT_PER_PAGE)
     contact = pinned(body["query"], ("contact_ids",))
     candidates = store.participations(contact[1]) if contact else store.world.conversations
-    found = [
-        each for each in candidates if isinstance(each, Conversation) and matches(each) and not store.is_suspended(each)
-    ]
+    found = [each for each in candidates if isinstance(each, Conversation) and matches(each)]
     return _listing(request, found, page)
 
 
@@ -120,8 +118,10 @@ def shown(request: Request, conversation: Conversation) -> HTTPResponse:
     return json_response(conversation_json(conversation, store, version, with_parts=True))
 
 
-def _listing(request: Request, listed: list[Conversation], page: PageRequest) -> HTTPResponse:
+def _listing(request: Request, found: list[Conversation], page: PageRequest) -> HTTPResponse:
     store, version = store_of(request), version_of(request)
+    suspended = state_of(request).options.suspended
+    listed = [each for each in found if store.is_listed(each, suspended)]
     rows, pages = sorted_page(_LIST, listed, _key, page, descending=True)
     entries = [conversation_json(each, store, version, with_parts=False) for each in rows]
     return json_response(

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from mynatca_sandbox.options import Suspended
 from mynatca_sandbox.world.model import Admin, Contact, Conversation, Role, Ticket, World
 
 MAX_MERGE_HOPS = 3
@@ -98,14 +99,14 @@ class Store:
         """Return the conversations and tickets that the contact takes part in."""
         return list(self._participations[contact_id])
 
-    def is_suspended(self, item: Conversation | Ticket) -> bool:
-        """Tell whether lists and searches hide an item because its contacts are all archived.
+    def is_listed(self, item: Conversation | Ticket, suspended: Suspended) -> bool:
+        """Tell whether lists and searches show an item, given what the option `suspended` says.
 
-        Intercom's help says that archiving suspends them; that lists and searches then leave them out is
-        inferred.
+        Intercom's help says that archiving suspends a contact's items; whether lists and searches then still show
+        them is documented nowhere. Those of blocked and deleted contacts are gone in any case.
         """
         contacts = [self.contacts.get(contact_id) for contact_id in item.contact_ids]
-        return bool(contacts) and not any(contact and is_live(contact) for contact in contacts)
+        return not contacts or any(contact and _shows_its_items(contact, suspended) for contact in contacts)
 
     def searchable(self, lag: float) -> Iterator[Contact]:
         """Yield contacts as the search index, `lag` seconds behind, shows them."""
@@ -222,6 +223,12 @@ class Store:
             contact_id = blake2b(name.encode(), digest_size=12).hexdigest()
             if contact_id not in self.contacts:
                 return contact_id
+
+
+def _shows_its_items(contact: Contact, suspended: Suspended) -> bool:
+    if suspended == "hidden":
+        return is_live(contact)
+    return not (contact.deleted or contact.blocked or contact.merged_into)
 
 
 def _index_keys(contact: Contact) -> Iterator[tuple[str, str]]:

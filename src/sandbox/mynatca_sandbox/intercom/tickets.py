@@ -1,4 +1,7 @@
-"""Tickets: search and get (Intercom REST: Tickets); search leaves out suspended ones (inferred)."""
+"""Tickets: search and get (Intercom REST: Tickets).
+
+Whether search shows the tickets whose contacts are all archived, the option `suspended` says (`Store.is_listed`).
+"""
 
 from typing import Any
 
@@ -11,6 +14,7 @@ from mynatca_sandbox.intercom.search import pinned
 from mynatca_sandbox.intercom.search_fields import ticket_language
 from mynatca_sandbox.intercom.serialize import ticket_json
 from mynatca_sandbox.responses import json_response
+from mynatca_sandbox.state import state_of
 from mynatca_sandbox.world.model import Ticket
 
 DEFAULT_PER_PAGE = 20
@@ -27,7 +31,9 @@ def search_tickets(request: Request) -> HTTPResponse:
     page = read_page(_LIST, body.get("pagination") or {}, DEFAULT_PER_PAGE)
     contact = pinned(body["query"], ("contact_ids",))
     candidates = store.participations(contact[1]) if contact else store.world.tickets
-    found = [each for each in candidates if isinstance(each, Ticket) and matches(each) and not store.is_suspended(each)]
+    suspended = state_of(request).options.suspended
+    matching = [each for each in candidates if isinstance(each, Ticket) and matches(each)]
+    found = [each for each in matching if store.is_listed(each, suspended)]
     rows, pages = sorted_page(_LIST, found, _key, page, descending=True)
     entries = [ticket_json(each, store, version) for each in rows]
     return json_response({"type": "ticket.list", "tickets": entries, "total_count": len(found), "pages": pages})
