@@ -1,12 +1,13 @@
 """The control API: counts, options, worlds, end states and a day's changes."""
 
+import copy
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from mynatca_sandbox.server import Sandbox
-from mynatca_sandbox.world.model import Contact, Note
+from mynatca_sandbox.world.model import Contact, Conversation, Note, Ticket
 
 
 def test_calls_are_told_and_cleared_and_not_counted_themselves(api: httpx.Client) -> None:
@@ -50,6 +51,40 @@ def test_the_dump_shows_every_state_and_no_moments(api: httpx.Client, add_contac
     assert (first["id"], first["tags"], first["notes"]) == ("a1", ["Steward", "mynatca-sync"], ["<p>x</p>"])
     assert (second["id"], second["archived"]) == ("b2", True)
     assert not {"created_at", "updated_at"} & first.keys()
+
+
+def test_the_dump_shows_who_takes_part_in_what(
+    api: httpx.Client,
+    add_contact: Callable[..., Contact],
+    add_conversation: Callable[..., Conversation],
+    add_ticket: Callable[..., Ticket],
+) -> None:
+    add_contact("a1")
+    add_contact("b2")
+    add_conversation("2", "a1", state="snoozed")
+    add_conversation("1", "a1", "b2")
+    add_ticket("4", "b2", state_category="resolved")
+    add_ticket("3", "b2")
+    first, second = api.get("/_sandbox/contacts").json()
+    assert first["conversations"] == [{"id": "1", "state": "open"}, {"id": "2", "state": "snoozed"}]
+    assert first["tickets"] == []
+    assert second["conversations"] == [{"id": "1", "state": "open"}]
+    assert second["tickets"] == [{"id": "3", "open": True}, {"id": "4", "open": False}]
+
+
+def test_the_dump_does_not_tell_by_which_way_a_state_was_reached(
+    api: httpx.Client, sandbox: Sandbox, add_contact: Callable[..., Contact]
+) -> None:
+    """Two notes in one order and the other."""
+    add_contact("a1")
+    world = copy.deepcopy(sandbox.world)
+    for body in ("x", "y"):
+        api.post("/contacts/a1/notes", json={"body": body})
+    one = api.get("/_sandbox/contacts").json()
+    sandbox.reset(world)
+    for body in ("y", "x"):
+        api.post("/contacts/a1/notes", json={"body": body})
+    assert api.get("/_sandbox/contacts").json() == one
 
 
 def test_changed_members_are_named(api: httpx.Client, sandbox: Sandbox) -> None:

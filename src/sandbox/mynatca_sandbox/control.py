@@ -7,12 +7,13 @@ from pydantic import TypeAdapter, ValidationError
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.exceptions import BadRequest
 
+from mynatca_sandbox.intercom.store import Store
 from mynatca_sandbox.options import OPTIONS
 from mynatca_sandbox.responses import json_response
 from mynatca_sandbox.state import state_of
 from mynatca_sandbox.world.change import change_members
 from mynatca_sandbox.world.generate import WorldOptions, generate
-from mynatca_sandbox.world.model import Contact, World
+from mynatca_sandbox.world.model import Contact, Conversation, Ticket
 
 WORLD_OPTIONS: TypeAdapter[WorldOptions] = TypeAdapter(WorldOptions)
 
@@ -70,9 +71,12 @@ def replace_world(request: Request) -> HTTPResponse:
 
 @control.get("/contacts")
 def dump_contacts(request: Request) -> HTTPResponse:
-    """Return all contacts of any state, equal for equal end states, whatever the way there."""
-    world = state_of(request).world
-    dump = [_canonical(contact, world) for contact in world.contacts]
+    """Return all contacts of any state, equal for equal end states, whatever the way there.
+
+    So it holds the texts of notes and not their ids, which follow the order of the calls.
+    """
+    store = state_of(request).store
+    dump = [_canonical(contact, store) for contact in store.world.contacts]
     return json_response(sorted(dump, key=lambda contact: str(contact["id"])))
 
 
@@ -97,7 +101,8 @@ def _object(request: Request) -> dict[str, Any]:
     return body
 
 
-def _canonical(contact: Contact, world: World) -> dict[str, Any]:
+def _canonical(contact: Contact, store: Store) -> dict[str, Any]:
+    items = sorted(store.participations(contact.id), key=lambda item: item.id)
     return {
         "id": contact.id,
         "role": contact.role,
@@ -106,8 +111,10 @@ def _canonical(contact: Contact, world: World) -> dict[str, Any]:
         "phone": contact.phone,
         "name": contact.name,
         "custom_attributes": dict(sorted(contact.custom_attributes.items())),
-        "tags": sorted(world.tags[tag_id] for tag_id in contact.tag_ids),
+        "tags": sorted(store.world.tags[tag_id] for tag_id in contact.tag_ids),
         "notes": sorted(note.body for note in contact.notes),
+        "conversations": [{"id": item.id, "state": item.state} for item in items if isinstance(item, Conversation)],
+        "tickets": [{"id": item.id, "open": item.open} for item in items if isinstance(item, Ticket)],
         "archived": contact.archived,
         "merged_into": contact.merged_into,
         "deleted": contact.deleted,

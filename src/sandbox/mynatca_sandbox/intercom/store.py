@@ -97,7 +97,7 @@ class Store:
 
     def participations(self, contact_id: str) -> list[Conversation | Ticket]:
         """Return the conversations and tickets that the contact takes part in."""
-        return list(self._participations[contact_id])
+        return list(self._participations.get(contact_id, ()))
 
     def is_listed(self, item: Conversation | Ticket, suspended: Suspended) -> bool:
         """Tell whether lists and searches show an item, given what the option `suspended` says.
