@@ -9,7 +9,7 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse
 
 from mynatca_sandbox.control import control
-from mynatca_sandbox.exchange import Exchange, Observer
+from mynatca_sandbox.exchange import Before, Exchange, Observer
 from mynatca_sandbox.intercom import errors, gate
 from mynatca_sandbox.intercom.admins import admins
 from mynatca_sandbox.intercom.contact_search import contact_search
@@ -45,10 +45,11 @@ INTERCOM = (
 _numbers = itertools.count(1)
 
 
-def build_app(state: State, observe: Observer | None = None) -> Sanic[Any, Any]:
-    """Return an app that serves `state` and tells `observe` of each call on Intercom.
+def build_app(state: State, observe: Observer | None = None, before: Before | None = None) -> Sanic[Any, Any]:
+    """Return an app that serves `state` and tells `before` and `observe` of each call on Intercom.
 
-    Untold are the answers that a fault made up or cut off: they are not the emulator's own.
+    `before` is told of the calls that the gate admits; nothing happens between its return and the call's effect.
+    Untold to `observe` are the answers that a fault made up or cut off: they are not the emulator's own.
     """
     app = Sanic(f"mynatca-sandbox-{next(_numbers)}", configure_logging=False)
     app.ctx.state = state
@@ -60,6 +61,8 @@ def build_app(state: State, observe: Observer | None = None) -> Sanic[Any, Any]:
     # By priority, as Sanic would run a blueprint's middleware first.
     app.register_middleware(_count_arrival, "request", priority=2)
     app.register_middleware(gate.before, "request", priority=1)
+    if before:
+        app.register_middleware(_announcing(before), "request", priority=0)
     app.register_middleware(gate.after, "response")
     app.register_middleware(_count_answer, "response")
     if observe:
@@ -79,6 +82,14 @@ def _count_answer(request: Request, response: BaseHTTPResponse) -> None:
     if not request.path.startswith("/_sandbox/"):
         status = 0 if gate.is_cut(request) else response.status
         state_of(request).calls.by_status[status] += 1
+
+
+def _announcing(before: Before) -> Callable[[Request], None]:
+    def announce(request: Request) -> None:
+        if gate.is_intercom(request):
+            before(request.method, request.path)
+
+    return announce
 
 
 def _telling(observe: Observer) -> Callable[[Request, BaseHTTPResponse], None]:

@@ -1,4 +1,4 @@
-"""One call on Intercom with its answer, as both went over the wire: for whoever watches a sandbox from outside."""
+"""What whoever watches a sandbox from outside is told: each call on Intercom, before it takes effect and after."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,3 +21,6 @@ class Exchange:
 
 
 Observer = Callable[[Exchange], None]
+"""Told of each call and its answer, as both went over the wire."""
+Before = Callable[[str, str], None]
+"""Told of the method and path ("POST", "/contacts/5f/archive") of each call that is about to take effect."""

@@ -12,7 +12,8 @@ from sanic import Sanic
 
 from mynatca_sandbox.app import build_app
 from mynatca_sandbox.calls import Calls
-from mynatca_sandbox.exchange import Observer
+from mynatca_sandbox.exchange import Before, Observer
+from mynatca_sandbox.intercom.conversations import begin
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.state import State
 from mynatca_sandbox.world.model import World
@@ -21,9 +22,11 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def serving(state: State, sock: socket.socket, observe: Observer | None = None) -> AsyncIterator[None]:
+async def serving(
+    state: State, sock: socket.socket, observe: Observer | None = None, before: Before | None = None
+) -> AsyncIterator[None]:
     """Serve `state` on a bound socket while the context lasts."""
-    app = build_app(state, observe)
+    app = build_app(state, observe, before)
     server = await app.create_server(sock=sock, return_asyncio_server=True, access_log=False)
     if server is None:
         raise RuntimeError("Sanic made no server")
@@ -40,6 +43,10 @@ class Sandbox:
 
     `url` is the base URL of Intercom and of Supabase alike, without a slash at the end. `observe` is told of each
     call on Intercom, on the sandbox's thread.
+
+    `before`, which may be assigned to in mid-run, is told of each call on Intercom that is about to take effect: not
+    of those refused or cut off on their way. It runs on the sandbox's thread while the call waits, and may change
+    the world: what it does has happened when the call takes effect.
     """
 
     def __init__(
@@ -50,11 +57,13 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         observe: Observer | None = None,
+        before: Before | None = None,
     ) -> None:
         self._state = State(world, options or Options())
         sock = socket.create_server((host, port))
         self.url = f"http://{host}:{sock.getsockname()[1]}"
-        self._serving = serving(self._state, sock, observe)
+        self._serving = serving(self._state, sock, observe, self._tell_before)
+        self.before = before
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="mynatca-sandbox", daemon=True)
 
@@ -96,11 +105,33 @@ class Sandbox:
         """Swap in a world and options (default: those in force); counters begin at zero."""
         self._between_calls(lambda: self._state.reset(world, options or self._state.options))
 
-    def _between_calls(self, action: Callable[[], None]) -> None:
-        async def act() -> None:
-            action()
+    def write_in(self, contact_id: str, body: str) -> str:
+        """Let a contact begin an open conversation this very moment; return the conversation's id.
 
-        self._in_loop(act())
+        Works from any thread and within `before`. An archived contact writes as it is and stays archived; for a
+        merged one writes the contact that it became part of.
+
+        Raises:
+            KeyError: there is no such contact.
+        """
+        return self._between_calls(lambda: self._write_in(contact_id, body))
+
+    def _write_in(self, contact_id: str, body: str) -> str:
+        store = self._state.store
+        return begin(store, store.canonical(store.contacts[contact_id]), body).id
+
+    def _tell_before(self, method: str, path: str) -> None:
+        if self.before:
+            self.before(method, path)
+
+    def _between_calls(self, action: Callable[[], T]) -> T:
+        if threading.current_thread() is self._thread:  # within `before`: a call waits already
+            return action()
+
+        async def act() -> T:
+            return action()
+
+        return self._in_loop(act())
 
     def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -16,9 +16,10 @@ from mynatca_sandbox.intercom.pages import PageRequest, read_page, sorted_page
 from mynatca_sandbox.intercom.search import pinned
 from mynatca_sandbox.intercom.search_fields import conversation_language
 from mynatca_sandbox.intercom.serialize import conversation_json
+from mynatca_sandbox.intercom.store import Store
 from mynatca_sandbox.responses import json_response
 from mynatca_sandbox.state import state_of
-from mynatca_sandbox.world.model import Conversation
+from mynatca_sandbox.world.model import Contact, Conversation
 
 DEFAULT_PER_PAGE = 20
 _LIST = "conversations"
@@ -60,22 +61,12 @@ def create_conversation(request: Request) -> HTTPResponse:
     contact = store.live(str(author.get("id"))) if isinstance(author, dict) else None
     if contact is None:
         raise errors.user_not_found()
-    now = store.now()
-    conversation = Conversation(
-        id=store.next_id(),
-        contact_ids=[contact.id],
-        created_at=now,
-        updated_at=now,
-        body=html(required(body, "body")),
-        read=False,
-    )
-    store.add_conversation(conversation)
-    store.update(contact, last_replied_at=now)
+    conversation = begin(store, contact, required(body, "body"))
     return json_response(
         {
             "type": "user_message",
             "id": store.next_id(),
-            "created_at": now,
+            "created_at": conversation.created_at,
             "body": body["body"],
             "message_type": "inapp",
             "conversation_id": conversation.id,
@@ -98,6 +89,20 @@ def update_conversation(request: Request, conversation_id: str) -> HTTPResponse:
     conversation.read = bool(body.get("read", conversation.read))
     store.touch(conversation)
     return shown(request, conversation)
+
+
+def begin(store: Store, contact: Contact, text: Any) -> Conversation:
+    """Add an open conversation in the name of a contact, whatever its state.
+
+    As with `updated_at`, the contact's `last_replied_at` moves at least one second, so that a reader sees it.
+    """
+    now = store.now()
+    conversation = Conversation(
+        id=store.next_id(), contact_ids=[contact.id], created_at=now, updated_at=now, body=html(text), read=False
+    )
+    store.add_conversation(conversation)
+    store.update(contact, last_replied_at=max(now, (contact.last_replied_at or 0) + 1))
+    return conversation
 
 
 def found(request: Request, conversation_id: str) -> Conversation:
