@@ -1,4 +1,4 @@
-"""Makes a world from a seed: Supabase's tables, and one of three states of the Intercom workspace."""
+"""Makes a world from a seed: Supabase's tables, and one of several states of the Intercom workspace."""
 
 import random
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final, Literal
 from mynatca_sandbox.world.mapping import ATTRIBUTES
 from mynatca_sandbox.world.model import World
 from mynatca_sandbox.world.population import Row, is_eligible, tables
+from mynatca_sandbox.world.suite import plant_suite
 from mynatca_sandbox.world.trouble import make_stale, plant_trouble
 from mynatca_sandbox.world.workspace import LEGACY_ATTRIBUTES, Workspace
 
@@ -23,14 +24,15 @@ class WorldOptions:
         members: Members that the nightly sync keeps in Intercom: Active or Retired, with an email. Former members
             (8 %) and active ones without an email (1 %) come on top.
         contacts: `none` is an empty workspace, `synced` one where every such member has exactly one right user,
-            `troubled` one that shows what years leave behind (see `trouble`).
+            `troubled` one that shows what years leave behind (see `trouble`), `suite` that and more of what is
+            hard, each case noted by kind in `World.planted` (see `suite`).
         stale: In a synced world, this many users have one owned field out of date.
         now: The world's present, in Unix seconds; None is a fixed moment in November 2026.
     """
 
     seed: int = 1
     members: int = 20_000
-    contacts: Literal["troubled", "synced", "none"] = "troubled"
+    contacts: Literal["troubled", "suite", "synced", "none"] = "troubled"
     stale: int = 0
     now: int | None = None
 
@@ -43,9 +45,10 @@ def generate(options: WorldOptions) -> World:
     workspace.furnish()
     if options.contacts == "synced":
         _sync(workspace, options.stale)
-    elif options.contacts == "troubled":
+    elif options.contacts != "none":
         workspace.define_attributes(ATTRIBUTES + LEGACY_ATTRIBUTES)
-        plant_trouble(workspace)
+        plant = plant_suite if options.contacts == "suite" else plant_trouble
+        plant(workspace)
     return workspace.world
 
 

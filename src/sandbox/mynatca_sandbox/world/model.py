@@ -154,8 +154,9 @@ class World:
     """Everything that exists, at the moment `now`.
 
     `tables` holds Supabase's rows by table name, as JSON values. `truth` is who each contact really is:
-    contact id -> member number, or None for nobody's; it is for tests and measurements and is served by no
-    API.
+    contact id -> member number, or None for nobody's. `planted` is the kind of case that a contact was planted for:
+    contact id -> kind, where the generator tells (see `suite`). Both are for tests and measurements and are served
+    by no API.
     """
 
     now: int
@@ -170,3 +171,4 @@ class World:
     timezone: str = "America/New_York"
     truth: dict[str, str | None] = field(default_factory=dict)
     conversation_attributes: list[ConversationAttribute] = field(default_factory=list)
+    planted: dict[str, str] = field(default_factory=dict)

@@ -166,6 +166,12 @@ def as_typed(rng: random.Random, given: str, family: str) -> tuple[str, str]:
     return rng.choice(variants) if rng.random() < 1 / 12 else (given, family)
 
 
+def folded(name: str) -> str:
+    """A name without case, accents and spare spaces: equal for two spellings of one name."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    return " ".join(plain.casefold().split())
+
+
 def to_ascii(name: str) -> str:
     """The lower-case ASCII letters of a name; empty where the script has none."""
     plain = unicodedata.normalize("NFKD", name.translate(_LETTERS_WITHOUT_DECOMPOSITION))

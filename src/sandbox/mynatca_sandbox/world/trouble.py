@@ -19,9 +19,9 @@ from mynatca_sandbox.world.reachability import AREA_CODES
 from mynatca_sandbox.world.union import TITLES
 from mynatca_sandbox.world.workspace import LEGACY_ATTRIBUTES, SYNC_TAG, VERIFICATION, Workspace
 
-_STRANGERS_DOMAIN: Final = "elsewhere.example.net"
+STRANGERS_DOMAIN: Final = "elsewhere.example.net"
 """No member has an address there."""
-_FORMER_DOMAIN: Final = "formerly.example.org"
+FORMER_DOMAIN: Final = "formerly.example.org"
 """Where members had their addresses before the ones in the registry; nobody has one there now."""
 
 
@@ -45,7 +45,7 @@ def _age_name(workspace: Workspace, user: Contact) -> None:
 
 
 def _age_email(workspace: Workspace, user: Contact) -> None:
-    user.email = f"{workspace.uuid()[:13]}@{_FORMER_DOMAIN}"
+    user.email = f"{workspace.uuid()[:13]}@{FORMER_DOMAIN}"
 
 
 def _age_phone(workspace: Workspace, user: Contact) -> None:
@@ -121,7 +121,7 @@ def plant_several_leads(workspace: Workspace, member: Row) -> list[Contact]:
 
 def plant_lead_of_nobody(workspace: Workspace) -> Contact:
     """A lead with an email that no member has."""
-    return workspace.lead(None, email=f"visitor.{workspace.uuid()[:8]}@{_STRANGERS_DOMAIN}")
+    return workspace.lead(None, email=f"visitor.{workspace.uuid()[:8]}@{STRANGERS_DOMAIN}")
 
 
 def plant_lead_without_email(workspace: Workspace) -> Contact:
@@ -188,7 +188,7 @@ def plant_former_member(workspace: Workspace, member: Row) -> Contact:
 def plant_stranger(workspace: Workspace) -> Contact:
     """A user who is nobody's: an old account of the website."""
     given, family = random_name(workspace.rng)
-    email = f"account.{workspace.uuid()[:8]}@{_STRANGERS_DOMAIN}"
+    email = f"account.{workspace.uuid()[:8]}@{STRANGERS_DOMAIN}"
     return workspace.contact(None, role="user", external_id=workspace.uuid(), email=email, name=f"{given} {family}")
 
 
@@ -236,8 +236,14 @@ _FORMER_SHARE: Final = 0.02
 
 
 def plant_trouble(workspace: Workspace) -> None:
-    """Plant everything, in shares of the eligible members; each kind at least once."""
+    """Plant everything on the world's members, who have no contacts yet."""
     members = workspace.rng.sample(workspace.world.tables["members"], len(workspace.world.tables["members"]))
+    plant_mix(workspace, members)
+
+
+def plant_mix(workspace: Workspace, members: list[Row]) -> None:
+    """Plant everything on these members, in shares of the eligible ones; each kind at least once."""
+    before = len(workspace.world.contacts)
     eligible = [member for member in members if is_eligible(member)]
     size = len(eligible)
     families, others = _divided(eligible, math.ceil(size * _FAMILY_SHARE))
@@ -250,19 +256,20 @@ def plant_trouble(workspace: Workspace) -> None:
     former = (member for member in members if member["status"] not in {"Active", "Retired"})
     for member in islice(former, math.ceil(size * _FORMER_SHARE)):
         plant_former_member(workspace, member)
-    plant_activity(workspace)
+    plant_activity(workspace, workspace.world.contacts[before:])
 
 
 def _divided(eligible: list[Row], families: int) -> tuple[list[Row], list[Row]]:
     """Up to so many members who share an email, no two of them the same one, and all the others."""
-    count = Counter(_email(member) for member in eligible)
-    shared = {_email(member): member for member in eligible if count[_email(member)] > 1}
+    count = Counter(email_of(member) for member in eligible)
+    shared = {email_of(member): member for member in eligible if count[email_of(member)] > 1}
     chosen = list(islice(shared.values(), families))
     taken = {member["membernumber"] for member in chosen}
     return chosen, [member for member in eligible if member["membernumber"] not in taken]
 
 
-def _email(member: Row) -> str:
+def email_of(member: Row) -> str:
+    """An eligible member's address, as Intercom should show it."""
     return str(member["email"]).strip().lower()
 
 
@@ -281,10 +288,10 @@ def _pairs(members: Iterator[Row]) -> Iterator[tuple[Row, Row]]:
     return zip(members, members, strict=False)
 
 
-def plant_activity(workspace: Workspace) -> None:
+def plant_activity(workspace: Workspace, contacts: list[Contact]) -> None:
     """Conversations, tickets, notes and tags for a part of the living contacts; more for those in need of help."""
     tags = [workspace.tag_id(name) for name in ("arbitration", "dues", "insurance", "retirement", "vip")]
-    for contact in list(workspace.world.contacts):
+    for contact in contacts:
         if contact.archived or contact.merged_into:
             continue
         chance = 0.08 if contact.external_id == workspace.world.truth[contact.id] else 0.3
