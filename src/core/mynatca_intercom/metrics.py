@@ -43,6 +43,13 @@ RATE_LIMIT_WAIT = Counter(
     registry=REGISTRY,
 )
 RUN_START = Gauge("run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY)
+SOURCE_FALLBACKS = Counter(
+    "source_fallbacks",
+    "Times that a source of members failed and the next one was asked.",
+    ["source"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
 SOURCE_MEMBERS = Gauge(
     "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
 )
@@ -64,10 +71,16 @@ LAST_ACTION = Gauge(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-MEMBERS = Counter(
-    "run_members",
-    "Members by what the run did for them.",
+ACTIONS = Counter(
+    "run_actions",
+    "Actions by what became of them.",
     ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+BROUGHT_BACK = Counter(
+    "run_brought_back",
+    "Contacts that were unarchived, as open work came in while they were archived.",
     namespace=_PREFIX,
     registry=REGISTRY,
 )

@@ -8,38 +8,32 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import get_args
 
 from prometheus_client import start_http_server
 from rich.console import Console
 
 from mynatca_intercom import logs
-from mynatca_intercom.members.supabase import SupabaseSource
+from mynatca_intercom.members.directory import Directory, open_directory
 from mynatca_intercom.metrics import REGISTRY
-from mynatca_intercom.reconcile.brakes import BrakeClass
+from mynatca_intercom.reconcile.plan import Scope
 from mynatca_intercom.reconcile.run_folder import RunFolder
-from mynatca_intercom.settings import (
-    IntercomSettings,
-    MemberSettings,
-    RunSettings,
-    SettingsError,
-    SupabaseSettings,
-    load,
-)
+from mynatca_intercom.settings import IntercomSettings, MemberSettings, RunSettings, SettingsError, load
+from mynatca_syncjob.arguments import parser
+from mynatca_syncjob.explain import explain
+from mynatca_syncjob.mappings import Decision, MappingsError, read_mappings
+from mynatca_syncjob.page import run_page, undo_page
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.report import print_report
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.sync import Sync, SyncOptions, run_folder_failure
+from mynatca_syncjob.run import Run, RunOptions, run_folder_failure
+from mynatca_syncjob.undo import Undo, UndoOptions
 
 log = logging.getLogger("mynatca_syncjob")
 
-EXIT_CODES = """exit codes:
-  0 done                 1 failed              2 wrong usage or settings
-  3 more rows failed than --max-failed-rows    4 stopped by a brake
-  5 credentials refused  6 stopped by SIGTERM; run again to go on"""
+Work = Callable[[asyncio.Event, RunProgress], Awaitable[None]]
 
 
 def main() -> None:
@@ -51,117 +45,152 @@ def run(arguments: list[str], environment: Mapping[str, str]) -> Exit:
     """Run one command; returns its exit code."""
     options = parser().parse_args(arguments)
     try:
-        return _sync(options, environment)
-    except SettingsError as error:
+        return Command(options, environment).run()
+    except (SettingsError, MappingsError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - logging is not set up without settings
         return Exit.USAGE
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(prog="mynatca-syncjob", description=__doc__, formatter_class=formatter)
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    sync = commands.add_parser(
-        "sync",
-        help="bring all Active and Retired members into Intercom",
-        description="Bring all Active and Retired members from Supabase into Intercom.",
-        epilog=EXIT_CODES + "\n\nSettings come from environment variables: see docs/settings.md.",
-        formatter_class=formatter,
-    )
-    sync.add_argument("--dry-run", action="store_true", help="decide everything and write nothing")
-    sync.add_argument("--limit", type=_positive, metavar="N", help="write for at most N members")
-    sync.add_argument(
-        "--max-failed-rows",
-        type=_number_or_share,
-        default=0,
-        metavar="N|P%",
-        help="members that may fail, as a number or a share of all, before the exit code is 3 (default 0)",
-    )
-    sync.add_argument(
-        "--release",
-        action="append",
-        default=[],
-        choices=get_args(BrakeClass),
-        help="go on in spite of this brake; may be given several times",
-    )
-    sync.add_argument(
-        "--output",
-        choices=("text", "json"),
-        help="what to print at the end (default: text on a terminal, else nothing but a log line)",
-    )
-    return top
+class Command:
+    """One command with its settings; what can be wrong with them is found before anything is begun.
+
+    Raises:
+        SettingsError, MappingsError: something that was given cannot be used.
+    """
+
+    def __init__(self, options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+        self._options = options
+        self._environment = environment
+        self._decisions: list[Decision] = read_mappings(options.file) if options.command == "manual-update" else []
+        self._settings = load(RunSettings, environment)
+        self._rules = load(MemberSettings, environment)
+        self._intercom = load(IntercomSettings, environment)
+        self._console = Console(stderr=options.output == "json")
+        self._started = datetime.now(UTC)
+
+    def run(self) -> Exit:
+        """Carry the command out; returns its exit code."""
+        kind = self._options.command
+        run_id = self._settings.run_id or f"{kind}-{self._started:%Y%m%dt%H%M%S}z-{os.getpid()}"
+        logs.set_up(self._settings.log_level, run_id)
+        if getattr(self._options, "explain", None):
+            return self._explain()
+        if kind == "undo":
+            return self._undo(run_id)
+        with open_directory(self._environment) as directory:
+            return self._run(run_id, directory)
+
+    def _explain(self) -> Exit:
+        with open_directory(self._environment) as directory:
+            return asyncio.run(
+                explain(self._options.explain, directory, self._intercom, self._rules.phone_region, self._console)
+            )
+
+    def _run(self, run_id: str, directory: Directory) -> Exit:
+        folder = self._folder(run_id)
+        result = Result(run_id, self._options.command, self._options.dry_run, _moment(self._started))
+        runs: list[Run] = []
+
+        async def work(stop: asyncio.Event, progress: RunProgress) -> None:
+            runs.append(Run(directory, self._intercom, folder, self._run_options(), progress, stop))
+            await runs[0].run(result)
+
+        self._carry_out(work, result)
+        if self._decisions:
+            self._store(lambda: folder.write_rows(runs[0].mapping_rows()), result)
+        self._store(lambda: folder.write_report(run_page(result, runs[0].plan, runs[0].rows)), result)
+        return self._publish(result, folder)
+
+    def _run_options(self) -> RunOptions:
+        return RunOptions(
+            scope=self._scope(),
+            dry_run=self._options.dry_run,
+            limit=self._options.limit,
+            max_failed_rows=self._options.max_failed_rows,
+            released=frozenset(self._options.release),
+            phone_region=self._rules.phone_region,
+            decisions=self._decisions,
+        )
+
+    def _scope(self) -> Scope:
+        if self._options.command == "sync":
+            return Scope("members", create=True)
+        if self._options.command == "manual-update":
+            return Scope("contacts")
+        archive = not self._options.no_archive
+        return Scope("contacts", strangers=True, leads_only=self._options.leads_only, archive=archive)
+
+    def _undo(self, run_id: str) -> Exit:
+        options = UndoOptions(
+            run=self._options.run,
+            dry_run=self._options.dry_run,
+            limit=self._options.limit,
+            max_failed_rows=self._options.max_failed_rows,
+            released=frozenset(self._options.release),
+            phone_region=self._rules.phone_region,
+        )
+        undo = Undo(self._settings.runs_dir, options)
+        folder = self._folder(run_id)
+        result = Result(run_id, "undo", options.dry_run, _moment(self._started))
+
+        async def work(stop: asyncio.Event, progress: RunProgress) -> None:
+            await undo.run(self._intercom, folder, progress, stop, result)
+
+        self._carry_out(work, result)
+        self._store(lambda: folder.write_report(undo_page(result, options.run, undo.rows)), result)
+        return self._publish(result, folder)
+
+    def _folder(self, run_id: str) -> RunFolder:
+        try:
+            folder = RunFolder(self._settings.runs_dir, run_id)
+            folder.forget_old(self._settings.keep_days)
+        except OSError as error:
+            raise SettingsError(
+                f"RUNS_DIR cannot be {str(self._settings.runs_dir)!r}: {error.strerror}. Name a folder that can be "
+                "written, for example RUNS_DIR=/var/lib/mynatca-intercom/runs."
+            ) from None
+        return folder
+
+    def _carry_out(self, work: Work, result: Result) -> None:
+        clock = time.monotonic()
+        with _metrics_server(self._settings.metrics_port), RunProgress(result.kind, self._console) as progress:
+            asyncio.run(_until_done(work, progress))
+        result.seconds = round(time.monotonic() - clock, 3)
+        result.finished_at = _moment(datetime.now(UTC))
+
+    def _publish(self, result: Result, folder: RunFolder) -> Exit:
+        """Tell the person, the log, the run folder and Kubernetes how the run ended."""
+        self._store(lambda: folder.write_result(result.as_json()), result)
+        if self._settings.termination_log:
+            # Kubernetes keeps 4,096 bytes; the summary has a bounded number of short fields.
+            self._settings.termination_log.write_text(json.dumps(result.summary()), encoding="utf-8")
+        if self._options.output == "json":
+            print(json.dumps(result.as_json(), indent=2))  # noqa: T201 - the output that was asked for
+        elif self._options.output == "text" or self._console.is_terminal:
+            print_report(result, self._console)
+            self._console.print(f"Report, plan, journal and result: {folder.path}", highlight=False)
+        else:
+            log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.summary()})
+        return result.exit_code
+
+    @staticmethod
+    def _store(write: Callable[[], None], result: Result) -> None:
+        try:
+            write()
+        except OSError as error:
+            result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
+            log.error(result.message)  # noqa: TRY400 - the sentence says all, and a trace nothing more
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, for example 100")
-    return int(text)
-
-
-def _number_or_share(text: str) -> float:
-    digits = text.removesuffix("%")
-    if not digits.replace(".", "", 1).isdecimal() or (digits == text and not text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a share, for example 20 or 1%")
-    share = float(digits) / 100
-    if digits != text and share >= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not below 100%, for example 1%")
-    return share if digits != text else int(text)
-
-
-def _sync(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
-    settings = load(RunSettings, environment)
-    rules = load(MemberSettings, environment)
-    intercom = load(IntercomSettings, environment)
-    supabase = load(SupabaseSettings, environment)
-    started = datetime.now(UTC)
-    run_id = settings.run_id or f"sync-{started:%Y%m%dt%H%M%S}z-{os.getpid()}"
-    logs.set_up(settings.log_level, run_id)
-    folder = _folder(settings, run_id)
-    result = Result(run_id, "sync", options.dry_run, started.isoformat(timespec="seconds"))
-    sync_options = SyncOptions(
-        dry_run=options.dry_run,
-        limit=options.limit,
-        max_failed_rows=options.max_failed_rows,
-        released=frozenset(options.release),
-        phone_region=rules.phone_region,
-    )
-    console = Console(stderr=options.output == "json")
-    clock = time.monotonic()
-    with (
-        SupabaseSource(supabase, rules) as source,
-        _metrics_server(settings.metrics_port),
-        RunProgress("sync", console) as progress,
-    ):
-        asyncio.run(_until_done(source, intercom, folder, sync_options, progress, result))
-    result.seconds = round(time.monotonic() - clock, 3)
-    result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-    _publish(result, folder, settings, options.output, console)
-    return result.exit_code
-
-
-async def _until_done(
-    source: SupabaseSource,
-    intercom: IntercomSettings,
-    folder: RunFolder,
-    options: SyncOptions,
-    progress: RunProgress,
-    result: Result,
-) -> None:
+async def _until_done(work: Work, progress: RunProgress) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Sync(source, intercom, folder, options, progress, stop).run(result)
+    await work(stop, progress)
 
 
-def _folder(settings: RunSettings, run_id: str) -> RunFolder:
-    try:
-        return RunFolder(settings.runs_dir, run_id)
-    except OSError as error:
-        raise SettingsError(
-            f"RUNS_DIR cannot be {str(settings.runs_dir)!r}: {error.strerror}. Name a folder that can be written, "
-            "for example RUNS_DIR=/var/lib/mynatca-intercom/runs."
-        ) from None
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 @contextmanager
@@ -177,25 +206,6 @@ def _metrics_server(port: int | None) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _publish(result: Result, folder: RunFolder, settings: RunSettings, output: str | None, console: Console) -> None:
-    """Tell the person, the log, the run folder and Kubernetes how the run ended."""
-    try:
-        folder.write_result(result.as_json())
-    except OSError as error:
-        result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
-        log.error(result.message)  # noqa: TRY400 - the sentence says all, and a trace nothing more
-    if settings.termination_log:
-        # Kubernetes keeps 4,096 bytes; the summary has a bounded number of short fields.
-        settings.termination_log.write_text(json.dumps(result.summary()), encoding="utf-8")
-    if output == "json":
-        print(json.dumps(result.as_json(), indent=2))  # noqa: T201 - the output that was asked for
-    elif output == "text" or console.is_terminal:
-        print_report(result, console)
-        console.print(f"Plan, journal and result: {folder.path}", highlight=False)
-    else:
-        log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.summary()})
 
 
 if __name__ == "__main__":

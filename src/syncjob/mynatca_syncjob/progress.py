@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mynatca_intercom import metrics
-from mynatca_intercom.reconcile.apply import Row
+from mynatca_intercom.reconcile.apply import OUTCOMES, Row
 from mynatca_intercom.reconcile.brakes import BrakeClass
-from mynatca_syncjob.result import COUNTED
 
 LOG_EVERY_SECONDS = 10
 
@@ -33,8 +32,8 @@ class RunProgress:
         self._logged = time.monotonic()
         self._done = 0
         metrics.RUN_START.labels(kind).set_to_current_time()
-        for outcome in COUNTED:
-            metrics.MEMBERS.labels(outcome)
+        for outcome in OUTCOMES:
+            metrics.ACTIONS.labels(outcome)
         for brake in get_args(BrakeClass):
             metrics.BRAKES.labels(brake)
 
@@ -62,12 +61,22 @@ class RunProgress:
 
     def finished(self, row: Row) -> None:
         """One action is behind us."""
+        self.ended(row.outcome)
+
+    def ended(self, outcome: str) -> None:
+        """One action or step is behind us, with this outcome."""
         self._done += 1
         metrics.ACTIONS_DONE.set(self._done)
         metrics.LAST_ACTION.set_to_current_time()
-        metrics.MEMBERS.labels(row.outcome).inc()
+        metrics.ACTIONS.labels(outcome).inc()
         self._bars.update(self._writes, completed=self._done)
         self._log("writing to Intercom", self._done, self._total)
+
+    def waits(self, seconds: int) -> None:
+        """The run waits before its last look at Intercom."""
+        log.info("waiting %d s for Intercom's search to catch up with what was archived", seconds)
+        if seconds:
+            self._bars.add_task(f"Waiting {seconds} s for search", total=None)
 
     def _log(self, phase: str, done: int, total: int) -> None:
         """A line every ten seconds, and none on a terminal, where the bar moves."""

@@ -6,60 +6,98 @@ from rich.table import Table
 
 from mynatca_syncjob.result import Exit, Result
 
-_WORDS = {
+WORDS = {
     "created": "created",
     "updated": "updated",
     "converted": "converted from a lead",
+    "merged": "merged into their user",
+    "archived_duplicate": "archived as older duplicates",
+    "deduplicated": "agreed, duplicates resolved",
+    "archived": "archived, as they are nobody's",
+    "cleared": "freed of a wrong id",
     "unchanged": "agreed already",
+    "open_work": "nobody's, kept for open work",
+    "active": "nobody's, kept as active just now",
+    "out_of_scope": "not looked at",
     "review": "need a person",
     "failed": "failed",
     "not_reached": "not reached",
     "postponed": "postponed by --limit",
+    "restored": "taken back",
+    "already": "nothing to take back",
+    "left": "left and listed",
+}
+"""What a member, contact or write is counted under, in words."""
+
+ACTION_TITLES = {
+    "create": "Contacts created for members",
+    "update": "Users brought in line",
+    "convert": "Leads turned into users",
+    "merge": "Leads merged into their user",
+    "archive_duplicate": "Older duplicates archived",
+    "archive": "Contacts of nobody archived",
+    "clear_external_id": "UUIDs of the old integration taken away",
+    "free_number": "Numbers taken off wrong contacts",
+}
+_COUNTED = {
+    "sync": "Members",
+    "audit": "Contacts",
+    "manual-update": "Rows",
+    "undo": "Writes",
 }
 _LEFT_OUT = {
     "phone_unparsable": "phones that cannot be phone numbers",
     "name_empty": "empty names",
     "email_unusable": "emails that cannot be addresses",
+    "positions_unknown": "positions that the source does not have",
     "positions_cut": "position lists longer than 255 characters, cut",
     "region_unknown": "regions that the source does not explain",
     "facility_unknown": "facilities that the source does not explain",
     "member_type_unknown": "member types that the source does not explain",
 }
-_HEADLINES = {
-    Exit.DONE: "[bold green]Done",
-    Exit.FAILED: "[bold red]Failed",
-    Exit.USAGE: "[bold red]Wrong settings",
-    Exit.FAILED_ROWS: "[bold yellow]Done, but some members failed",
-    Exit.BRAKE: "[bold yellow]Stopped by a brake",
-    Exit.CREDENTIALS: "[bold red]Credentials refused",
-    Exit.STOPPED: "[bold yellow]Stopped",
+HEADLINES = {
+    Exit.DONE: "Done",
+    Exit.FAILED: "Failed",
+    Exit.USAGE: "Wrong settings",
+    Exit.FAILED_ROWS: "Done, but some rows failed",
+    Exit.BRAKE: "Stopped by a brake",
+    Exit.CREDENTIALS: "Credentials refused",
+    Exit.STOPPED: "Stopped",
 }
+_COLOURS = {Exit.DONE: "green", Exit.FAILED: "red", Exit.USAGE: "red", Exit.CREDENTIALS: "red"}
 
 
 def print_report(result: Result, console: Console) -> None:
     """Print what the run did, what it left, and where to read more."""
+    colour = _COLOURS.get(result.exit_code, "yellow")
     console.print()
-    console.print(f"{_HEADLINES[result.exit_code]}[/] · {result.kind} {result.run_id} · {result.seconds:.1f} s")
+    console.print(
+        f"[bold {colour}]{HEADLINES[result.exit_code]}[/] · {result.kind} {result.run_id} · {result.seconds:.1f} s"
+    )
     if result.message:
         console.print(result.message, highlight=False)
-    if result.counts:
+    for sentence in result.failed_sources:
+        console.print(f"[yellow]{sentence} Members came from {result.source}: nothing is archived.", highlight=False)
+    if result.source:
         console.print(
             f"{result.members:,} members from {result.source}, {result.contacts:,} contacts in Intercom, "
             f"{sum(result.calls.values()):,} API calls."
         )
+    if result.counts:
         console.print(_outcomes(result))
     _print_counts("Left out of the data, as it could not be used", result.left_out, _LEFT_OUT, console)
     _print_counts("For a person to look at", result.findings, {}, console)
 
 
 def _outcomes(result: Result) -> Table:
+    what = _COUNTED[result.kind]
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("Members that would be" if result.dry_run else "Members")
+    table.add_column(f"{what} that would be" if result.dry_run else what)
     table.add_column("", justify="right")
     for name, count in result.counts.items():
         if count or name in ("created", "updated", "unchanged"):
-            table.add_row(_WORDS[name], f"{count:,}", style="red" if name == "failed" and count else "")
-    table.add_row("all", f"{result.members:,}", style="bold")
+            table.add_row(WORDS[name], f"{count:,}", style="red" if name == "failed" and count else "")
+    table.add_row("all", f"{result.seen:,}", style="bold")
     return table
 
 

@@ -1,21 +1,41 @@
-"""How a run ended: outcome, exit code, and counts that add up to the members seen."""
+"""How a run ended: outcome, exit code, and counts that add up to what was seen."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
-from typing import Any, get_args
+from typing import Any
 
 from mynatca_intercom.intercom.contact import ContactListing
 from mynatca_intercom.members.member import MemberListing
-from mynatca_intercom.reconcile.apply import Row, RowOutcome
+from mynatca_intercom.reconcile.apply import OUTCOME_OF, Row, RowOutcome
 from mynatca_intercom.reconcile.brakes import Brake
-from mynatca_intercom.reconcile.plan import ActionKind, Plan
+from mynatca_intercom.reconcile.plan import Plan
 
-COUNTED = (*get_args(RowOutcome), "postponed")
-"""Every member is counted under exactly one of these."""
+_PRECEDENCE: tuple[RowOutcome, ...] = (
+    "failed",
+    "not_reached",
+    "review",
+    "created",
+    "converted",
+    "updated",
+    "merged",
+    "archived_duplicate",
+    "archived",
+    "cleared",
+    "unchanged",
+)
+"""Of several things that happened to a member or contact, the first of these is what it is counted under."""
 
-OUTCOME_OF: dict[ActionKind, RowOutcome] = {"create": "created", "update": "updated", "convert": "converted"}
+_STANDING = ("unchanged", "review", "failed", "not_reached", "postponed")
+COUNTED = {
+    "members": ("created", "updated", "converted", "deduplicated", *_STANDING),
+    "contacts": (
+        *("updated", "converted", "merged", "archived_duplicate", "archived", "cleared"),
+        *("open_work", "active", "out_of_scope", *_STANDING),
+    ),
+}
+"""What a member, or a contact, is counted under; each is, exactly once."""
 
 
 class Exit(IntEnum):
@@ -34,7 +54,9 @@ class Exit(IntEnum):
 class Result:
     """What a run saw and did; free of personal data, as it goes to logs and to Kubernetes.
 
-    `counts` of a dry run are those of the run that it foretells. Moments are ISO 8601 in UTC.
+    `seen` is what `counts` add up to: members (sync), contacts (audit), rows of the file (manual update) or writes
+    (undo). `counts` of a dry run are those of the run that it foretells; `actions` are those planned, by kind.
+    `failed_sources` says which sources of members were asked in vain before `source`. Moments are ISO 8601 in UTC.
     """
 
     run_id: str
@@ -46,10 +68,13 @@ class Result:
     exit_code: Exit = Exit.FAILED
     message: str = ""
     source: str = ""
+    failed_sources: list[str] = field(default_factory=list)
     members: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     contacts: int = 0
+    seen: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=dict)
     findings: dict[str, int] = field(default_factory=dict)
     brakes: list[Brake] = field(default_factory=list)
     rows: list[dict[str, str | None]] = field(default_factory=list)
@@ -57,23 +82,27 @@ class Result:
 
     def saw(self, members: MemberListing, contacts: ContactListing) -> None:
         """Note what was read."""
-        self.source, self.left_out = members.source, members.left_out
+        self.source, self.failed_sources, self.left_out = members.source, list(members.failed), members.left_out
         self.members, self.contacts = len(members.members), len(contacts.contacts)
 
-    def count(self, plan: Plan, rows: Iterable[Row] | None) -> None:
-        """Count every member once: by what became of its row, or with no rows (a dry run) by what is planned."""
-        counts = Counter[str](dict.fromkeys(COUNTED, 0))
-        counts.update(unchanged=plan.unchanged, review=plan.review, postponed=plan.postponed)
-        reached = list(rows or ())
-        if rows is None:
-            counts.update(OUTCOME_OF[action.kind] for action in plan.actions)
-        else:
-            counts.update(row.outcome for row in reached)
-            counts["not_reached"] += len(plan.actions) - len(reached)
+    def count(self, plan: Plan, rows: Iterable[Row] | None, rejected: int = 0) -> None:
+        """Count every subject once: by what became of its actions, or with no rows (a dry run) by what is planned.
+
+        `rejected` are rows of a mappings file that nothing could be planned for.
+        """
+        reached = [Row(action, OUTCOME_OF[action.kind]) for action in plan.actions] if rows is None else list(rows)
+        outcomes = _outcomes(plan, reached)
+        counts = Counter[str](dict.fromkeys(COUNTED[plan.scope.counts], 0))
+        counts.update(plan.standing)
+        counts.update(_counted(plan, found) for found in outcomes.values())
+        counts["failed"] += rejected
         self.counts = dict(counts)
-        self.rows = [asdict(row) for row in reached if row.outcome in ("failed", "review")]
+        self.seen = sum(counts.values())
+        self.actions = dict(Counter(action.kind for action in plan.actions))
+        left = [row for row in reached if row.outcome in ("failed", "review")]
+        self.rows = [as_json(row) for row in left]
         reasons = [finding.reason for finding in plan.findings]
-        self.findings = dict(Counter([*reasons, *(row.reason or "" for row in reached if row.outcome == "review")]))
+        self.findings = dict(Counter([*reasons, *(row.reason or "" for row in left if row.outcome == "review")]))
 
     def as_json(self) -> dict[str, Any]:
         """The result as it is stored and printed."""
@@ -81,9 +110,44 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The result without its rows and reasons: short enough for a log line."""
-        names = ("run_id", "kind", "dry_run", "outcome", "exit_code", "members", "contacts", "counts", "message")
+        names = ("run_id", "kind", "dry_run", "outcome", "exit_code", "source", "members", "contacts", "seen", "counts")
         whole = self.as_json()
         summary = {name: whole[name] for name in names}
         summary["brakes"] = [brake.brake for brake in self.brakes]
         summary["message"] = self.message[:500]
         return summary
+
+
+def as_json(row: Row) -> dict[str, str | None]:
+    """A row as it stands in results: ids and numbers only."""
+    return {
+        "action": row.action.kind,
+        "member_number": row.member_number,
+        "contact_id": row.contact_id,
+        "outcome": row.outcome,
+        "reason": row.reason,
+    }
+
+
+def outcome_of(rows: Iterable[RowOutcome]) -> RowOutcome:
+    """The one thing to say of a member or contact to whom several things happened."""
+    return min(rows, key=_PRECEDENCE.index)
+
+
+def _outcomes(plan: Plan, rows: Sequence[Row]) -> dict[str, RowOutcome]:
+    """What became of each subject that has actions; those without a row were not reached."""
+    found: defaultdict[str, list[RowOutcome]] = defaultdict(list)
+    ended = {id(row.action) for row in rows}
+    unended = [Row(action, "not_reached") for action in plan.actions if id(action) not in ended]
+    for row in (*rows, *unended):
+        subject = plan.subject(row.action)
+        if subject:
+            found[subject].append(row.outcome)
+    return {subject: outcome_of(outcomes) for subject, outcomes in found.items()}
+
+
+def _counted(plan: Plan, outcome: RowOutcome) -> str:
+    """A member whose own contact agreed and whose duplicates were resolved has a word of its own."""
+    if plan.scope.counts == "members" and outcome in ("merged", "archived_duplicate", "cleared"):
+        return "deduplicated"
+    return outcome

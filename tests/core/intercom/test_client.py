@@ -11,7 +11,7 @@ import stamina
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mynatca_intercom.intercom.client import PAGE_CONTACTS, IntercomClient
+from mynatca_intercom.intercom.client import MAX_PAGE, IntercomClient
 from mynatca_intercom.intercom.errors import (
     Conflict,
     CredentialsRefused,
@@ -39,7 +39,7 @@ LIST, CREATE, GET, PUT = "GET /contacts", "POST /contacts", "GET /contacts/{cont
 ARCHIVE = "POST /contacts/{contact_id}/archive"
 
 CALLS: dict[str, Call] = {
-    "workspace": lambda client: client.workspace(),
+    "me": lambda client: client.me(),
     "list_contacts": lambda client: client.list_contacts(),
     "contact": lambda client: client.contact("c1"),
     "create_contact": lambda client: client.create_contact({"email": SECRET}),
@@ -148,16 +148,19 @@ def test_a_contact_is_created_read_changed_archived_and_brought_back(sandbox: Sa
 
 
 def test_the_workspace_is_that_of_the_token(sandbox: Sandbox) -> None:
-    workspace = run(sandbox.url, lambda client: client.workspace())
-    assert workspace
-    assert workspace.id == sandbox.world.workspace_id
+    me = run(sandbox.url, lambda client: client.me())
+    assert me
+    assert me.app
+    assert me.app.id == sandbox.world.workspace_id
+    assert me.id == sandbox.world.admins[0].id
 
 
 @pytest.mark.parametrize("answer", [{"type": "admin", "app": None}, {"type": "admin"}, None])
 def test_a_token_without_a_workspace_is_no_error(answer: Any) -> None:
     """The description allows null."""
     with canned(lambda _request: as_json(answer)) as server:
-        assert run(server.url, lambda client: client.workspace()) is None
+        me = run(server.url, lambda client: client.me())
+        assert me is None or (me.id, me.app) == (None, None)
 
 
 def test_attributes_are_listed_with_the_archived_ones_and_created(sandbox: Sandbox) -> None:
@@ -211,8 +214,8 @@ def test_the_page_size_is_sent_with_every_cursor() -> None:
     with canned(answers(page(["c1"], 2, "a+/b=\n"), page(["c2"], 2))) as server:
         run(server.url, lambda client: client.list_contacts())
     assert [parse_qs(urlsplit(request.path).query) for request in server.requests] == [
-        {"per_page": [str(PAGE_CONTACTS)]},
-        {"per_page": [str(PAGE_CONTACTS)], "starting_after": ["a+/b=\n"]},
+        {"per_page": [str(MAX_PAGE)]},
+        {"per_page": [str(MAX_PAGE)], "starting_after": ["a+/b=\n"]},
     ]
 
 

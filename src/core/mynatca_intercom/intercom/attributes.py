@@ -1,6 +1,6 @@
 """The custom attributes that contacts must have before anything is written to them."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from mynatca_intercom.intercom.client import Attribute, IntercomClient
 
@@ -17,21 +17,23 @@ class AttributesUnfit(Exception):
     """The workspace's attributes do not let contacts be written; the text says which, and what to do."""
 
 
-async def ensure_attributes(client: IntercomClient, *, create: bool) -> None:
+async def ensure_attributes(client: IntercomClient, create: Callable[[str, str], Awaitable[None]] | None) -> None:
     """Make sure that every owned attribute exists as a text that the API may write.
 
-    An unknown attribute would make Intercom refuse each single write with 400.
+    An unknown attribute would make Intercom refuse each single write with 400. `create` makes a missing one from its
+    name and description; None where that is not wished.
 
     Raises:
-        AttributesUnfit: one is archived, of another type, not writable, or missing and `create` is false.
+        AttributesUnfit: one is archived, of another type, not writable, or missing and not to be created.
         IntercomError: a call failed.
     """
     existing = {attribute.name: attribute for attribute in await client.contact_attributes() if attribute.custom}
-    faults = [fault for name in OWNED_ATTRIBUTES if (fault := _fault(name, existing.get(name), create=create))]
-    if faults:
-        raise AttributesUnfit("\n".join(faults))
-    for name in OWNED_ATTRIBUTES.keys() - existing.keys():
-        await client.create_contact_attribute(name, OWNED_ATTRIBUTES[name])
+    faults = [_fault(name, existing.get(name), create=create is not None) for name in OWNED_ATTRIBUTES]
+    if any(faults):
+        raise AttributesUnfit("\n".join(fault for fault in faults if fault))
+    for name, description in OWNED_ATTRIBUTES.items():
+        if create and name not in existing:
+            await create(name, description)
 
 
 def _fault(name: str, attribute: Attribute | None, *, create: bool) -> str | None:

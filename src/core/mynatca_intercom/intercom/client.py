@@ -1,52 +1,22 @@
-"""The calls to Intercom that the programs make, each paced, retried within bounds, counted and typed.
+"""The calls to Intercom that the programs make, each with its typed answer."""
 
-Nothing is decided here: a 409 or 410 goes up as its own error, and is never sent again.
-"""
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import asyncio
-import logging
-import time
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import aiohttp
-import httpx
-import stamina
-from httpx_aiohttp import AiohttpTransport
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from mynatca_intercom import metrics
-from mynatca_intercom.intercom.contact import Contact, ContactListing
-from mynatca_intercom.intercom.errors import (
-    Conflict,
-    NoAnswer,
-    RateLimited,
-    ServerFailed,
-    error_of,
-)
-from mynatca_intercom.intercom.pacing import Pacer
-from mynatca_intercom.settings import IntercomSettings
+from mynatca_intercom.intercom.contact import Contact, ContactListing, Reference
+from mynatca_intercom.intercom.conversation import Conversation, OpenWork, by_contact
+from mynatca_intercom.intercom.listing import Page, listed_whole, missing
+from mynatca_intercom.intercom.transport import Transport
 
-API_VERSION = "2.16"
-PAGE_CONTACTS = 150
-"""Largest page of `GET /contacts`; the default is 10 (Intercom-OpenAPI issue 639)."""
+MAX_PAGE = 150
+"""Largest page of any list or search; the defaults are 10, 20 and 50 (Intercom-OpenAPI issue 639)."""
 
-T = TypeVar("T")
 Listed = Callable[[int, int], None]
-"""Told after each page: contacts read so far, contacts counted."""
+"""Told after each page: rows read so far, rows counted."""
 
-log = logging.getLogger(__name__)
-
-
-def _note_retry(details: stamina.instrumentation.RetryDetails) -> None:
-    metrics.RETRIES.inc()
-    log.debug("sent again in %.1f s: %s", details.wait_for, details.caused_by)
-
-
-# In place of the library's own hooks, which log a warning per retry and count into a registry that nobody serves.
-stamina.instrumentation.set_on_retry_hooks([_note_retry])
 _QUIET = ConfigDict(hide_input_in_errors=True)
 
 
@@ -61,8 +31,7 @@ class _Pages:
 
 
 @dataclass(frozen=True, config=_QUIET)
-class _ContactPage:
-    data: list[Contact]
+class _Paged:
     total_count: int
     pages: _Pages | None = None
 
@@ -70,6 +39,36 @@ class _ContactPage:
     def cursor(self) -> str | None:
         following = self.pages.next if self.pages else None
         return following.starting_after if following else None
+
+
+@dataclass(frozen=True, config=_QUIET, kw_only=True)
+class _ContactPage(_Paged):
+    data: list[Contact]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _Participants:
+    contacts: list[Reference]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _Item:
+    id: str
+    contacts: _Participants | None = None
+
+    @property
+    def contact_ids(self) -> tuple[str, ...]:
+        return tuple(contact.id for contact in self.contacts.contacts) if self.contacts else ()
+
+
+@dataclass(frozen=True, config=_QUIET, kw_only=True)
+class _ConversationPage(_Paged):
+    conversations: list[_Item]
+
+
+@dataclass(frozen=True, config=_QUIET, kw_only=True)
+class _TicketPage(_Paged):
+    tickets: list[_Item]
 
 
 @dataclass(frozen=True, config=_QUIET)
@@ -97,188 +96,189 @@ class Workspace:
 
 
 @dataclass(frozen=True, config=_QUIET)
-class _Me:
+class Me:
+    """The teammate that the token belongs to, in whose name conversations are written to, and the workspace."""
+
+    id: str | None = None
     app: Workspace | None = None
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _TagList:
+    data: list[Reference]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class Note:
+    """A note on a contact (REST 2.16: Notes); `created_at` in Unix seconds."""
+
+    id: str
+    body: str | None = None
+    created_at: int | None = None
+
+
+@dataclass(frozen=True, config=_QUIET, kw_only=True)
+class _NotePage(_Paged):
+    data: list[Note]
 
 
 _CONTACT = TypeAdapter(Contact)
 _CONTACT_PAGE = TypeAdapter(_ContactPage)
+_CONVERSATION_PAGE = TypeAdapter(_ConversationPage)
+_TICKET_PAGE = TypeAdapter(_TicketPage)
 _ATTRIBUTES = TypeAdapter(_AttributeList)
 _ATTRIBUTE = TypeAdapter(Attribute)
-_ME = TypeAdapter(_Me | None)
+_ME = TypeAdapter(Me | None)
+_TAGS = TypeAdapter(_TagList)
+_NOTE = TypeAdapter(Note)
+_NOTE_PAGE = TypeAdapter(_NotePage)
+
+_UNSETTLED: list[dict[str, Any]] = [
+    {"field": "state", "operator": "=", "value": "open"},
+    {"field": "state", "operator": "=", "value": "snoozed"},
+]
+_OPEN = {"field": "open", "operator": "=", "value": True}
 
 
-class _Transient:
-    """Whether a call that failed is worth another attempt."""
-
-    def __init__(self, server_failures: int) -> None:
-        self._left = server_failures
-
-    def __call__(self, error: Exception) -> bool:
-        if isinstance(error, ServerFailed):
-            self._left -= 1
-            return self._left > 0
-        return isinstance(error, NoAnswer | RateLimited)
-
-
-class IntercomClient:
+class IntercomClient(Transport):
     """One workspace of Intercom; use as an asynchronous context manager.
 
     Every method raises `IntercomError` (see `errors` for its kinds) when the call failed for good.
     """
 
-    def __init__(self, settings: IntercomSettings) -> None:
-        self.calls: dict[str, int] = {}
-        self._settings = settings
-        self._pacer = Pacer(settings.reserve)
-        self._places = asyncio.Semaphore(settings.concurrency)
-        self._http = httpx.AsyncClient(
-            base_url=settings.base_url,
-            timeout=settings.timeout_seconds,
-            headers={
-                "Authorization": f"Bearer {settings.access_token.get_secret_value()}",
-                "Intercom-Version": API_VERSION,
-                "Accept": "application/json",
-            },
-            transport=AiohttpTransport(client=self._session),
-        )
+    async def me(self) -> Me | None:
+        """Who the token belongs to: the cheapest proof that the credentials are good."""
+        return await self.call(_ME, "identify", "GET", "/me")
 
-    def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=self._settings.concurrency)
-        session = aiohttp.ClientSession(connector=connector, trust_env=True)
-        # aiohttp sends idempotent calls again by itself, past the pacer and the counters; it has no public switch.
-        session._retry_connection = False  # noqa: SLF001
-        return session
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.aclose()
-
-    async def workspace(self) -> Workspace | None:
-        """The token's workspace: the cheapest proof that the credentials are good."""
-        me = await self._call(_ME, "identify", "GET", "/me")
-        return me.app if me else None
+    # ---- contacts
 
     async def list_contacts(self, listed: Listed = lambda _read, _counted: None) -> ContactListing:
         """All unarchived contacts; read once more when some are missing, and `complete` tells if they still are."""
-        for _ in range(2):
-            listing = await self._list_once(listed)
-            if listing.complete:
-                return listing
-            log.warning("contacts are missing in the listing: %d of %d", len(listing.contacts), listing.counted)
-        return listing
 
-    async def _list_once(self, listed: Listed) -> ContactListing:
-        """One pass over the cursors, which ends where a cursor is missing or comes a second time."""
-        contacts: dict[str, Contact] = {}
-        totals: list[int] = []
-        cursor: str | None = None
-        seen: set[str | None] = set()
-        while cursor not in seen:
-            seen.add(cursor)
-            page = await self._contact_page(cursor)
-            contacts.update((contact.id, contact) for contact in page.data)
-            totals.append(page.total_count)
-            listed(len(contacts), page.total_count)
-            cursor = page.cursor
-            if not cursor:
-                break
-        return ContactListing(contacts, min(totals[0], totals[-1]))
+        async def page(cursor: str | None) -> Page[Contact]:
+            # The page size must be sent with every cursor, else it falls back to 10.
+            query: dict[str, str | int] = {"per_page": MAX_PAGE}
+            if cursor:
+                query["starting_after"] = cursor
+            answer = await self.call(_CONTACT_PAGE, "list_contacts", "GET", "/contacts", params=query)
+            return Page(answer.data, answer.total_count, answer.cursor)
 
-    async def _contact_page(self, cursor: str | None) -> _ContactPage:
-        # The page size must be sent with every cursor, else it falls back to 10.
-        query: dict[str, str | int] = {"per_page": PAGE_CONTACTS}
-        if cursor:
-            query["starting_after"] = cursor
-        return await self._call(_CONTACT_PAGE, "list_contacts", "GET", "/contacts", params=query)
+        rows, counted = await listed_whole("contacts", page, listed)
+        return ContactListing(rows, counted)
 
     async def contact(self, contact_id: str) -> Contact:
         """One contact, never from the search index; `NotFound` when archived, `Merged` when merged away."""
-        return await self._call(_CONTACT, "get_contact", "GET", f"/contacts/{contact_id}")
+        return await self.call(_CONTACT, "get_contact", "GET", f"/contacts/{contact_id}")
 
     async def create_contact(self, body: Mapping[str, Any]) -> Contact:
         """Create a contact; `Conflict` names the contact that has the external id or email already."""
-        return await self._call(_CONTACT, "create_contact", "POST", "/contacts", json=body)
+        return await self.call(_CONTACT, "create_contact", "POST", "/contacts", json=body)
 
     async def update_contact(self, contact_id: str, body: Mapping[str, Any]) -> Contact:
         """Change the given fields of a contact and no others."""
-        return await self._call(_CONTACT, "update_contact", "PUT", f"/contacts/{contact_id}", json=body)
+        return await self.call(_CONTACT, "update_contact", "PUT", f"/contacts/{contact_id}", json=body)
 
     async def archive_contact(self, contact_id: str) -> None:
         """Archive a contact; it keeps its external id and email."""
-        await self._send_again("archive_contact", "POST", f"/contacts/{contact_id}/archive")
+        await self.send("archive_contact", "POST", f"/contacts/{contact_id}/archive")
 
     async def unarchive_contact(self, contact_id: str) -> None:
         """Bring an archived contact back; `Rejected` when it was merged away."""
         path = f"/contacts/{contact_id}/unarchive"
         # A contact that was deleted for good answers 500 here, and will do so every time.
-        await self._send_again("unarchive_contact", "POST", path, server_failures=3)
+        await self.send("unarchive_contact", "POST", path, server_failures=3)
+
+    async def merge_contacts(self, lead_id: str, user_id: str) -> Contact:
+        """Merge a lead into a user, which is returned as it is afterwards; the lead is gone for good.
+
+        Intercom's own check, a shared email or phone, is skipped: the match rests on more than that (REST 2.16:
+        `skip_duplicate_validation`).
+        """
+        body = {"from": lead_id, "into": user_id, "skip_duplicate_validation": True}
+        return await self.call(_CONTACT, "merge_contacts", "POST", "/contacts/merge", json=body)
+
+    # ---- tags and notes of contacts
+
+    async def contact_tags(self, contact_id: str) -> tuple[str, ...]:
+        """Ids of all tags of a contact."""
+        tags = await self.call(_TAGS, "list_tags", "GET", f"/contacts/{contact_id}/tags")
+        return tuple(tag.id for tag in tags.data)
+
+    async def tag_contact(self, contact_id: str, tag_id: str) -> None:
+        """Put a tag on a contact."""
+        await self.send("tag_contact", "POST", f"/contacts/{contact_id}/tags", json={"id": tag_id})
+
+    async def untag_contact(self, contact_id: str, tag_id: str) -> None:
+        """Take a tag off a contact; `NotFound` when it is not on it."""
+        await self.send("untag_contact", "DELETE", f"/contacts/{contact_id}/tags/{tag_id}")
+
+    async def contact_notes(self, contact_id: str) -> list[Note]:
+        """All notes on a contact, the newest first."""
+
+        async def page(cursor: str | None) -> Page[Note]:
+            query: dict[str, str | int] = {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {})
+            answer = await self.call(_NOTE_PAGE, "list_notes", "GET", f"/contacts/{contact_id}/notes", params=query)
+            return Page(answer.data, answer.total_count, answer.cursor)
+
+        rows, _ = await listed_whole("notes", page)
+        return list(rows.values())
+
+    async def create_note(self, contact_id: str, body: str, admin_id: str | None) -> Note:
+        """Put a note on a contact; not sent again when no answer comes, as it would stand there twice."""
+        content = {"body": body, "admin_id": admin_id} if admin_id else {"body": body}
+        path = f"/contacts/{contact_id}/notes"
+        return await self.call(_NOTE, "create_note", "POST", path, repeatable=False, json=content)
+
+    # ---- conversations and tickets
+
+    async def open_work(self, since: int | None = None) -> OpenWork:
+        """Open and snoozed conversations and open tickets; with `since` only those changed from that moment on."""
+        conversations, whole = await self._search(_CONVERSATION_PAGE, "conversations", _UNSETTLED, since)
+        tickets, all_tickets = await self._search(_TICKET_PAGE, "tickets", [_OPEN], since)
+        return OpenWork(
+            by_contact(Conversation(item.id, item.contact_ids) for item in conversations),
+            frozenset(contact_id for ticket in tickets for contact_id in ticket.contact_ids),
+            whole and all_tickets,
+        )
+
+    async def _search(
+        self, answer: TypeAdapter[Any], what: str, filters: Sequence[Mapping[str, Any]], since: int | None
+    ) -> tuple[list[_Item], bool]:
+        query: Mapping[str, Any] = {"operator": "OR", "value": filters} if len(filters) > 1 else filters[0]
+        if since is not None:
+            # `>` is described as "or equal" (REST 2.16: Search conversations); the second before is right for both.
+            changed = {"field": "updated_at", "operator": ">", "value": since - 1}
+            query = {"operator": "AND", "value": [changed, query]}
+
+        async def page(cursor: str | None) -> Page[_Item]:
+            body = {
+                "query": query,
+                "pagination": {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {}),
+            }
+            found = await self.call(answer, f"search_{what}", "POST", f"/{what}/search", json=body)
+            return Page(getattr(found, what), found.total_count, found.cursor)
+
+        rows, counted = await listed_whole(what, page)
+        return list(rows.values()), not missing(len(rows), counted)
+
+    async def attach_contact(self, conversation_id: str, contact_id: str, admin_id: str) -> None:
+        """Let a contact take part in a conversation (REST 2.16: Attach a contact to a conversation)."""
+        body = {"admin_id": admin_id, "customer": {"intercom_user_id": contact_id}}
+        await self.send("attach_contact", "POST", f"/conversations/{conversation_id}/customers", json=body)
+
+    async def detach_contact(self, conversation_id: str, contact_id: str, admin_id: str) -> None:
+        """Take a contact out of a conversation; `Rejected` when it is the last, `NotFound` when it is not in it."""
+        path = f"/conversations/{conversation_id}/customers/{contact_id}"
+        await self.send("detach_contact", "DELETE", path, json={"admin_id": admin_id})
+
+    # ---- data attributes
 
     async def contact_attributes(self) -> list[Attribute]:
         """The data attributes of contacts, archived ones too."""
         query = {"model": "contact", "include_archived": "true"}
-        return (await self._call(_ATTRIBUTES, "list_attributes", "GET", "/data_attributes", params=query)).data
+        return (await self.call(_ATTRIBUTES, "list_attributes", "GET", "/data_attributes", params=query)).data
 
     async def create_contact_attribute(self, name: str, description: str) -> Attribute:
         """Create a string attribute of contacts."""
         body = {"name": name, "model": "contact", "data_type": "string", "description": description}
-        return await self._call(_ATTRIBUTE, "create_attribute", "POST", "/data_attributes", json=body)
-
-    async def _call(self, answer: TypeAdapter[T], operation: str, method: str, path: str, **content: Any) -> T:
-        response = await self._send_again(operation, method, path, **content)
-        try:
-            return answer.validate_json(response.content)
-        except ValidationError as error:
-            fields = ", ".join(sorted({".".join(map(str, fault["loc"][-1:])) for fault in error.errors()}))
-            request_id = response.headers.get("x-request-id")
-            raise ServerFailed(response.status_code, f"unreadable_answer ({fields})", operation, request_id) from None
-
-    async def _send_again(
-        self, operation: str, method: str, path: str, *, server_failures: int | None = None, **content: Any
-    ) -> httpx.Response:
-        """Send until answered for good: 429, 5xx and silence are tried again, with growing jittered waits.
-
-        `server_failures` ends it sooner: at so many answers of 5xx.
-        """
-        async for attempt in stamina.retry_context(
-            on=_Transient(server_failures or self._settings.max_attempts),
-            attempts=self._settings.max_attempts,
-            timeout=None,
-            wait_initial=0.5,
-            wait_max=10,
-            wait_jitter=0.5,
-        ):
-            with attempt:
-                try:
-                    return await self._send(operation, method, path, **content)
-                except Conflict as conflict:
-                    conflict.after_silence = attempt.num > 1
-                    raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _send(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
-        async with self._places:
-            await self._pacer.wait_turn()
-            return await self._send_now(operation, method, path, **content)
-
-    async def _send_now(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
-        self.calls[operation] = self.calls.get(operation, 0) + 1
-        started = time.monotonic()
-        try:
-            response = await self._http.request(method, path, **content)
-        except BaseException as error:
-            self._pacer.no_answer()
-            metrics.CALLS.labels(operation, "none").inc()
-            if isinstance(error, httpx.RequestError | aiohttp.ClientError):
-                raise NoAnswer(f"{operation}: no answer from Intercom ({type(error).__name__})") from None
-            raise
-        self._pacer.answer(response.headers)
-        metrics.CALLS.labels(operation, str(response.status_code)).inc()
-        metrics.CALL_SECONDS.labels(operation).observe(time.monotonic() - started)
-        if response.is_success:
-            return response
-        raise error_of(response, operation)
+        return await self.call(_ATTRIBUTE, "create_attribute", "POST", "/data_attributes", json=body)

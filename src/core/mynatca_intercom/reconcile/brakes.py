@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mynatca_intercom.intercom.contact import ContactListing
+from mynatca_intercom.intercom.conversation import OpenWork
 from mynatca_intercom.members.member import MemberListing
 from mynatca_intercom.reconcile.plan import Plan
 
-BrakeClass = Literal["create", "update", "source", "listing"]
+BrakeClass = Literal["create", "update", "archive", "source", "listing"]
 
 MAX_CREATED_SHARE = 0.10
 """Of the source's members."""
@@ -19,6 +20,10 @@ MAX_UPDATED_SHARE = 0.50
 """Of the members that have a contact."""
 FIRST_RUN_SHARE = 0.10
 """Below this share of members that have a user with their number, nothing was synced before: many changes are right."""
+MAX_ARCHIVED = 500
+"""Contacts that are archived at once, duplicates included, however large the workspace is."""
+MAX_ARCHIVED_SHARE = 0.05
+"""Of the contacts listed."""
 MIN_SOURCE_SHARE = 0.90
 """Of the members that the last run read."""
 MIN_BRAKED_ACTIONS = 20
@@ -38,6 +43,7 @@ class Reading:
 
     members: MemberListing
     contacts: ContactListing
+    open_work: OpenWork
     last_members: int | None
     """Members that the last run read; None when there was none."""
 
@@ -64,14 +70,27 @@ def _incomplete(reading: Reading) -> Iterator[Brake]:
     if not contacts.complete:
         listed = len(contacts.contacts)
         yield Brake("listing", f"Intercom listed {listed} of the {contacts.counted} contacts that it counts, twice.")
+    elif not reading.open_work.complete:
+        yield Brake("listing", "Intercom listed fewer open conversations or tickets than it counts, twice.")
 
 
 def _too_much(plan: Plan) -> Iterator[Brake]:
+    archived = plan.count("archive", "archive_duplicate")
+    yield from too_many_archived(archived, plan.contacts)
     if plan.numbered < FIRST_RUN_SHARE * plan.members:
         return
     yield from _too_many("create", plan.count("create"), plan.members, MAX_CREATED_SHARE, "members")
-    changed = plan.count("update", "convert")
+    changed = plan.count("update", "convert", "merge", "clear_external_id")
     yield from _too_many("update", changed, plan.matched, MAX_UPDATED_SHARE, "matched contacts")
+
+
+def too_many_archived(count: int, contacts: int | None) -> Iterator[Brake]:
+    """The brake on archives; `contacts` is how many were listed, None where a run lists none."""
+    if count > MAX_ARCHIVED:
+        sentence = f"The plan would archive {count} contacts (at most {MAX_ARCHIVED} without a person's word)."
+        yield Brake("archive", sentence)
+    elif contacts is not None:
+        yield from _too_many("archive", count, contacts, MAX_ARCHIVED_SHARE, "contacts")
 
 
 def _too_many(brake: BrakeClass, count: int, of: int, share: float, what: str) -> Iterator[Brake]:

@@ -4,7 +4,7 @@
 | --- | --- |
 | a live contact of this member | that contact is written instead |
 | an archived contact of this member, nothing else found | it is brought back and written |
-| an archived contact of this member, and a live one is being written | its number is freed, it stays archived |
+| an archived contact of this member, and a live one is being written | its details are freed, it stays archived |
 | a contact that was merged into one of this member | the surviving contact is written |
 | anybody else, or a holder that Intercom does not give back | nothing is written; a person must look |
 
@@ -18,8 +18,9 @@ from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import Conflict, Merged, NotFound, Rejected, ServerFailed
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.match import MemberIndex, claimed_number, match
-from mynatca_intercom.reconcile.writer import Writer
+from mynatca_intercom.reconcile.duplicates import released_id
+from mynatca_intercom.reconcile.match import MemberIndex, match
+from mynatca_intercom.reconcile.writer import CannotClear, Writer
 
 
 class Undecided(Exception):
@@ -74,7 +75,8 @@ class Conflicts:
         if not await self._is_archived(contact_id):
             return False
         try:
-            await self._writer.unarchive(contact_id, member, "an archived contact holds the number or email")
+            reason = "an archived contact holds the number or email"
+            await self._writer.unarchive_to_judge(contact_id, member.number, reason)
         except (Rejected, NotFound, Merged, ServerFailed):
             return False
         return True
@@ -94,28 +96,20 @@ class Conflicts:
         its_own = match(holder, self._index).member is member
         if its_own and contact is None:
             return holder
-        frees = its_own and claimed_number(holder) == member.number
-        if frees:
-            await self.free_number(holder, member)
-        await self._writer.archive(holder_id, member, "it was archived before")
-        if contact is None or not frees:
+        freed = its_own and await self._freed(holder, member)
+        await self._writer.archive(holder_id, member.number, "it was archived before")
+        if contact is None or not freed:
             raise Undecided("an archived contact that is not surely this member's holds the details", holder_id)
         return contact
 
-    async def free_number(self, contact: Contact, member: Member) -> None:
-        """Take the external id off a contact.
-
-        How to clear one is not documented, so each way is verified by a read: the empty string, null, and at last a
-        text that every program takes for no id.
-
-        Raises:
-            Undecided: none of them took effect.
-        """
-        for nothing in ("", None, f"released-{contact.id}"):
-            try:
-                await self._writer.update(contact, {"external_id": nothing}, member, "its number is freed")
-            except Rejected:
-                continue
-            if claimed_number(await self._client.contact(contact.id)) is None:
-                return
-        raise Undecided("the number of an archived contact cannot be freed", contact.id)
+    async def _freed(self, holder: Contact, member: Member) -> bool:
+        """Take the number, or with it the sole right to the email, off an archived contact of the same member."""
+        released = released_id(holder, self._index)
+        if released is None:
+            return False
+        try:
+            reason = "its number is freed"
+            await self._writer.clear_external_id(holder, member.number, reason, release=bool(released))
+        except CannotClear as error:
+            raise Undecided(str(error), holder.id) from None
+        return True

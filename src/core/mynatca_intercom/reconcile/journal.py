@@ -1,4 +1,4 @@
-"""The journal: every write on disk before it is sent, so that a run can be explained and undone.
+"""The journal: every write on disk before it is sent, so that a run can be explained, gone on with and undone.
 
 One JSON object a line. `intent` lines are synced to disk before the call; `done` and `failed` lines follow it and name
 the intent by its `seq`. Lines of concurrent writers are synced together (group commit).
@@ -10,7 +10,23 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+Operation = Literal[
+    "create",
+    "update",
+    "merge",
+    "archive",
+    "unarchive",
+    "unarchive_to_judge",
+    "attach",
+    "detach",
+    "tag",
+    "untag",
+    "note",
+    "create_attribute",
+]
+"""What can be written to Intercom. `unarchive_to_judge` is followed by a write or an archive of the same contact."""
 
 
 class Journal:
@@ -35,11 +51,11 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self._sync(self._written)
+            await self.flush()
         finally:
             os.close(self._file)
 
-    async def intend(self, operation: str, **what: Any) -> int:
+    async def intend(self, operation: Operation, **what: Any) -> int:
         """Record a write that is about to be sent, and return its `seq` once it is safely on disk."""
         seq = self._append({"state": "intent", "operation": operation, **what})
         await self._sync(seq)
@@ -49,9 +65,17 @@ class Journal:
         """Record that the write of this intent took effect."""
         self._append({"state": "done", "intent": seq, **what})
 
-    def failed(self, seq: int, error: str) -> None:
-        """Record that the write of this intent was refused, or that nobody knows what became of it."""
-        self._append({"state": "failed", "intent": seq, "error": error})
+    def failed(self, seq: int, error: str, *, unknown: bool) -> None:
+        """Record that the write of this intent failed; `unknown`: it may have taken effect all the same."""
+        self._append({"state": "failed", "intent": seq, "error": error, "unknown": unknown})
+
+    def closed(self) -> None:
+        """Record that after the last archive nobody was found waiting in what was archived so far."""
+        self._append({"state": "closed"})
+
+    async def flush(self) -> None:
+        """Return once all lines so far are on disk."""
+        await self._sync(self._written)
 
     def _append(self, entry: dict[str, Any]) -> int:
         self._written += 1

@@ -5,6 +5,7 @@ shape of Intercom's API.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mynatca_intercom.intercom.attributes import OWNED_ATTRIBUTES
@@ -35,7 +36,7 @@ def changes(contact: Contact, member: Member, phone_region: str = "US") -> Field
     return {
         name: value
         for name, value in wanted(member).items()
-        if not _same(name, current(contact, name), value, phone_region)
+        if not same(name, current(contact, name), value, phone_region)
     }
 
 
@@ -44,13 +45,21 @@ def before(contact: Contact, fields: Fields) -> Fields:
     return {name: current(contact, name) for name in fields}
 
 
-def _same(name: str, present: Any, value: str, phone_region: str) -> bool:
-    if present == value or (value == "" and present is None):
+def written(contact: Contact, fields: Fields) -> Contact:
+    """The contact as it is once the fields are written."""
+    standard = {name: value for name, value in fields.items() if name not in OWNED_ATTRIBUTES}
+    attributes = {name: value for name, value in fields.items() if name in OWNED_ATTRIBUTES}
+    return replace(contact, **standard, custom_attributes={**contact.custom_attributes, **attributes})
+
+
+def same(name: str, present: Any, value: Any, phone_region: str) -> bool:
+    """Whether a field's present value means what `value` does."""
+    if (present or "") == (value or ""):
         return True
     if name == "email":
-        return str(present or "").strip().lower() == value
+        return bool(str(present or "").strip().lower() == value)
     if name == "phone":  # Intercom may keep its own spelling of the number
-        return bool(present) and e164(present, phone_region) == value
+        return bool(present and e164(present, phone_region) == value)
     return False
 
 

@@ -24,7 +24,7 @@ RELEASED = re.compile(r"released-.+")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 
-Point = Literal["external_id", "legacy_number", "email", "phone", "name"]
+Point = Literal["decision", "external_id", "legacy_number", "email", "phone", "name"]
 Outcome = Literal["matched", "ambiguous", "unmatched"]
 
 
@@ -33,7 +33,7 @@ class Match:
     """How one contact was judged.
 
     `member` is set when matched; `candidates` are the numbers that any point speaks for. `evidence` holds the points
-    that agree (with the member, or with any candidate).
+    that agree (with the member, or with any candidate). `contradiction` is what speaks against a person's decision.
     """
 
     outcome: Outcome
@@ -41,13 +41,18 @@ class Match:
     candidates: tuple[str, ...]
     evidence: tuple[Point, ...]
     reason: str
+    contradiction: str | None = None
 
 
 class MemberIndex:
-    """Members by number, email, phone and name; `phone_region` reads the contacts' phone numbers."""
+    """Members by number, email, phone and name; `phone_region` reads the contacts' phone numbers.
 
-    def __init__(self, members: Iterable[Member], phone_region: str = "US") -> None:
+    `knows_all`: whether these are all rows of the source, so that a number that is not among them is nobody's.
+    """
+
+    def __init__(self, members: Iterable[Member], phone_region: str = "US", *, knows_all: bool = False) -> None:
         self.phone_region = phone_region
+        self.knows_all = knows_all
         self.by_number: dict[str, Member] = {}
         self.by_email: dict[str, list[Member]] = defaultdict(list)
         self.by_phone: dict[str, list[Member]] = defaultdict(list)
@@ -64,8 +69,8 @@ class MemberIndex:
             index[key].append(member)
 
     def may_be_number(self, text: str) -> bool:
-        """Whether the text is somebody's number, or could be: the nightly sync does not know former members."""
-        return text in self.by_number or text.isdigit()
+        """Whether the text is somebody's number, or could be, as the nightly sync does not know former members."""
+        return text in self.by_number or (text.isdigit() and not self.knows_all)
 
 
 def fold(name: str | None) -> str:
@@ -90,6 +95,11 @@ def claimed_number(contact: Contact) -> str | None:
     return external_id
 
 
+def bears_uuid(contact: Contact) -> bool:
+    """Whether a user's external id is of the old WordPress integration; a lead's UUID is Intercom's own."""
+    return contact.role == "user" and bool(_UUID.fullmatch((contact.external_id or "").strip()))
+
+
 def legacy_numbers(contact: Contact) -> set[str]:
     """The numbers in the attributes of earlier integrations; they may be texts or integers."""
     values = (contact.custom_attributes.get(name) for name in LEGACY_ATTRIBUTES)
@@ -98,20 +108,31 @@ def legacy_numbers(contact: Contact) -> set[str]:
 
 def match(contact: Contact, index: MemberIndex) -> Match:
     """Judge one contact."""
-    return _agreed_at_a_glance(contact, index) or _judged_at_length(contact, index)
+    return _agreed_at_a_glance(contact, index) or _summed_up(judgements(contact, index))
 
 
-def _judged_at_length(contact: Contact, index: MemberIndex) -> Match:
-    candidates = _candidates(contact, index)
-    judged = [_judge(contact, member, index) for member in candidates.values()]
+def judgements(contact: Contact, index: MemberIndex) -> list[Match]:
+    """The contact judged against each member that any data point speaks for."""
+    return [_judge(contact, member, index) for member in _candidates(contact, index).values()]
+
+
+def decided(contact: Contact, member: Member, index: MemberIndex) -> Match:
+    """The match that a person made by naming the number; what the data points say against it stands beside it."""
+    evidence: tuple[Point, ...] = ("decision", *_agreeing(contact, member, index))
+    contradiction = _contradiction(contact, member, index)
+    return Match("matched", member, (member.number,), evidence, "a person gave the number", contradiction)
+
+
+def _summed_up(judged: list[Match]) -> Match:
     matched = [judgement for judgement in judged if judgement.outcome == "matched"]
     if len(matched) == 1:
         return matched[0]
     if not judged:
         return Match("unmatched", None, (), (), "no data point speaks for any member")
+    candidates = tuple(number for judgement in judged for number in judgement.candidates)
     evidence = tuple(sorted({point for judgement in judged for point in judgement.evidence}))
     reason = "data points speak for several members" if matched else judged[0].reason
-    return Match("ambiguous", None, tuple(candidates), evidence, reason)
+    return Match("ambiguous", None, candidates, evidence, reason)
 
 
 def _agreed_at_a_glance(contact: Contact, index: MemberIndex) -> Match | None:
@@ -145,7 +166,7 @@ def _judge(contact: Contact, member: Member, index: MemberIndex) -> Match:
         matched = member if outcome == "matched" else None
         return Match(outcome, matched, (member.number,), points, reason)
 
-    contradiction = next((sentence for sentence, holds in _CONTRADICTIONS if holds(contact, member, index)), None)
+    contradiction = _contradiction(contact, member, index)
     if contradiction:
         return judgement("ambiguous", contradiction)
     strong = set(points) - {"phone", "name"}
@@ -156,6 +177,10 @@ def _judge(contact: Contact, member: Member, index: MemberIndex) -> Match:
     if strong == {"email"} and len(index.by_email[email_of(contact)]) > 1:
         return judgement("ambiguous", "several members have this email")
     return judgement("matched", f"{points[0]} agrees and nothing contradicts")
+
+
+def _contradiction(contact: Contact, member: Member, index: MemberIndex) -> str | None:
+    return next((sentence for sentence, holds in _CONTRADICTIONS if holds(contact, member, index)), None)
 
 
 def _agreeing(contact: Contact, member: Member, index: MemberIndex) -> tuple[Point, ...]:

@@ -1,44 +1,97 @@
-"""What a run will do, as data: decided from members and contacts alone, before anything is written.
+"""What a run will do, as data: actions in their order, and what is left to a person.
 
-Pure and deterministic: the same members and contacts give the same plan. A dry run prints it; `apply` carries it out.
+A dry run prints a plan; `apply` carries it out; `decide` makes it.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mynatca_intercom.intercom.contact import Contact
+from mynatca_intercom.intercom.conversation import Conversation
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.mapping import Fields, before, changes, new_fields
-from mynatca_intercom.reconcile.match import (
-    Match,
-    MemberIndex,
-    Point,
-    claimed_number,
-    email_of,
-    match,
-)
+from mynatca_intercom.reconcile.mapping import Fields
+from mynatca_intercom.reconcile.match import Point
 
-ActionKind = Literal["create", "update", "convert"]
+ActionKind = Literal[
+    "create", "update", "convert", "merge", "archive_duplicate", "archive", "clear_external_id", "free_number"
+]
+"""What happens to one contact.
+
+| kind | meaning |
+| --- | --- |
+| create | the member gets a contact |
+| update | fields of its user are brought in line |
+| convert | its lead becomes its user, with all fields |
+| merge | a further lead becomes part of its user, with all that it has |
+| archive_duplicate | open conversations, tags and notes go to the newest user, then the older one is archived |
+| archive | a contact of nobody, without open work, is archived |
+| clear_external_id | a user of nobody loses the UUID of the old integration |
+| free_number | a user that a person gave to another member loses this member's number |
+"""
+
+Standing = Literal["unchanged", "review", "open_work", "active", "out_of_scope", "postponed"]
+"""What a subject without an action is: right already, left to a person, kept for its open work or for what happened
+a moment ago, not what this command is about, or beyond the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a command is about.
+
+    Attributes:
+        counts: What the run's counts add up to: all members (the nightly sync) or contacts.
+        create: Members without a contact get one.
+        strangers: Contacts of nobody are archived, or lose their UUID.
+        leads_only: Only leads are touched, and users only by what is merged into them.
+        archive: Whether anything may be archived.
+        decisions: Contact id -> member, given by a person; if there are any, the run is about them alone.
+    """
+
+    counts: Literal["members", "contacts"]
+    create: bool = False
+    strangers: bool = False
+    leads_only: bool = False
+    archive: bool = True
+    decisions: Mapping[str, Member] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One change for one member. `contact` is as it was when the plan was made; None for a creation."""
+    """One change of one contact.
+
+    `contact` is as it was when the plan was made (for a write after a merge: as it will be), None for a creation.
+    `into` is the kept user of a merge or of a duplicate that is archived, and `conversations` are the open ones that
+    move there.
+    """
 
     kind: ActionKind
-    member: Member
+    member: Member | None
     contact: Contact | None
-    before: Fields
-    after: Fields
-    evidence: tuple[Point, ...]
-    reason: str
+    before: Fields = field(default_factory=dict)
+    after: Fields = field(default_factory=dict)
+    evidence: tuple[Point, ...] = ()
+    reason: str = ""
+    into: Contact | None = None
+    conversations: tuple[Conversation, ...] = ()
 
     @property
     def takes_number(self) -> bool:
         """Whether an existing contact gets the member's number, which frees its email for other members."""
-        return self.contact is not None and "external_id" in self.after
+        return self.kind in ("update", "convert") and "external_id" in self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Actions that belong together, in their order: all for one member, or all for one contact of nobody."""
+
+    actions: tuple[Action, ...]
+
+    @property
+    def frees(self) -> bool:
+        """Whether it takes numbers or emails out of other members' way."""
+        return any(action.takes_number or action.kind == "archive_duplicate" for action in self.actions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,163 +102,57 @@ class Finding:
     member_number: str | None = None
     contact_id: str | None = None
     evidence: tuple[Point, ...] = ()
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All decisions of a run. Each member is in exactly one of `actions`, `unchanged`, `review` and `postponed`.
+    """All decisions of a run.
 
-    `findings` explain the members in `review`, and name contacts that need a person whatever becomes of members.
-    `members` and `matched` (members with a contact) and `numbered` (members with a user that bears their number)
-    are what brakes are measured against.
+    Each subject, a member or a contact by `scope.counts`, has actions or is counted in `standing`. `findings` explain
+    what is left to a person. `members`, `matched` (members with a contact), `numbered` (members with a user that bears
+    their number) and `contacts` (listed) are what brakes are measured against. `in_review` are the contacts that count
+    as left to a person.
     """
 
-    actions: tuple[Action, ...]
-    unchanged: int
-    review: int
+    scope: Scope
+    cases: tuple[Case, ...]
+    standing: Mapping[Standing, int]
     findings: tuple[Finding, ...]
     members: int
     matched: int
     numbered: int
     contacts: int
-    postponed: int = 0
+    in_review: frozenset[str] = frozenset()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions in the order of their cases."""
+        return tuple(action for case in self.cases for action in case.actions)
 
     def limited(self, limit: int | None) -> "Plan":
-        """The plan with its first `limit` actions; the others are postponed."""
-        if limit is None or limit >= len(self.actions):
+        """The plan with its first `limit` cases; the subjects of the others are postponed."""
+        if limit is None or limit >= len(self.cases):
             return self
-        postponed = self.postponed + len(self.actions) - limit
-        return replace(self, actions=self.actions[:limit], postponed=postponed)
+        dropped = set(self.subjects(action for case in self.cases[limit:] for action in case.actions))
+        kept = replace(self, cases=self.cases[:limit])
+        postponed = len(dropped - set(self.subjects(kept.actions)))
+        return replace(kept, standing=Counter(self.standing) + Counter({"postponed": postponed}))
+
+    def subjects(self, actions: Iterable[Action]) -> Iterator[str]:
+        """Whom the actions are about: member numbers or contact ids, by what this run counts."""
+        for action in actions:
+            subject = self.subject(action)
+            if subject:
+                yield subject
+
+    def subject(self, action: Action) -> str | None:
+        """The member or contact that an action is counted under; None for one that this run does not count."""
+        if self.scope.counts == "members":
+            return action.member.number if action.member else None
+        contact_id = action.contact.id if action.contact else None
+        return contact_id if not self.scope.decisions or contact_id in self.scope.decisions else None
 
     def count(self, *kinds: ActionKind) -> int:
         """Number of actions of these kinds."""
         return sum(action.kind in kinds for action in self.actions)
-
-
-def make_plan(index: MemberIndex, contacts: Mapping[str, Contact]) -> Plan:
-    """Decide for every member, in the index's order, what its contact needs; `contacts` are all unarchived ones."""
-    planner = _Planner(index, contacts)
-    for member in index.by_number.values():
-        planner.decide(member)
-    return planner.plan()
-
-
-class _Planner:
-    """First each member's contact is chosen, then each member is decided on, as one may stand in another's way."""
-
-    def __init__(self, index: MemberIndex, contacts: Mapping[str, Contact]) -> None:
-        self._index = index
-        self._contacts = contacts
-        self._actions: list[Action] = []
-        self._findings: list[Finding] = []
-        self._decided: Counter[str] = Counter()
-        self._own: dict[str, list[tuple[Contact, Match]]] = defaultdict(list)
-        self._users_by_email: dict[str, list[Contact]] = defaultdict(list)
-        self._users_by_number: dict[str, Contact] = {}
-        self._known: set[str] = set()
-        for contact in contacts.values():
-            self._file(contact, match(contact, index))
-        self._chosen = {number: choose(number, own) for number, own in self._own.items()}
-        self._chosen_ids = {contact.id for contact, _ in self._chosen.values()}
-
-    def _file(self, contact: Contact, judgement: Match) -> None:
-        if contact.role == "user":
-            self._users_by_email[email_of(contact)].append(contact)
-            self._users_by_number[claimed_number(contact) or ""] = contact
-        if judgement.member:
-            self._own[judgement.member.number].append((contact, judgement))
-            self._known.add(contact.id)
-        elif judgement.outcome == "ambiguous":
-            self._findings.append(Finding(judgement.reason, None, contact.id, judgement.evidence))
-
-    def decide(self, member: Member) -> None:
-        """Add the member to the actions, the unchanged or the review list."""
-        contact, judgement = self._chosen.get(member.number, (None, None))
-        obstacle = self._obstacle(member, contact)
-        if obstacle:
-            self._review(obstacle)
-        elif contact is None or judgement is None:
-            fields = new_fields(member)
-            self._actions.append(Action("create", member, None, {}, fields, (), "the member has no contact"))
-        else:
-            self._note_duplicates(member, contact)
-            self._change(member, contact, judgement)
-
-    def _change(self, member: Member, contact: Contact, judgement: Match) -> None:
-        after = self._without_taken_email(member, changes(contact, member, self._index.phone_region))
-        if not after:
-            self._decided["unchanged"] += 1
-            return
-        kind: ActionKind = "convert" if contact.role == "lead" else "update"
-        present = before(contact, after)
-        self._actions.append(Action(kind, member, contact, present, after, judgement.evidence, judgement.reason))
-
-    def _review(self, finding: Finding) -> None:
-        self._decided["review"] += 1
-        self._findings.append(finding)
-
-    def _obstacle(self, member: Member, contact: Contact | None) -> Finding | None:
-        """Why nothing may be written for the member, if so."""
-        holder = self._users_by_number.get(member.number)
-        if holder and (contact is None or holder.id != contact.id):
-            return Finding("the number is on a contact that is not surely this member's", member.number, holder.id)
-        if contact and contact.role == "user":
-            return None
-        if not member.email:
-            return Finding("the member has no usable email", member.number, contact.id if contact else None)
-        rival = self._user_in_the_way(member.email)
-        if rival:
-            return Finding("the email is on a user that is not surely this member's", member.number, rival.id)
-        return None
-
-    def _user_in_the_way(self, email: str) -> Contact | None:
-        """A user with this email that may be the member, or that Intercom would name in a 409.
-
-        Users without an external id keep others from using their email; users with one do not (REST: uniqueness).
-        """
-        holders = (user for user in self._users_by_email[email] if user.id not in self._chosen_ids)
-        return next((user for user in holders if not user.external_id or user.id not in self._known), None)
-
-    def _without_taken_email(self, member: Member, after: Fields) -> Fields:
-        """Leave the email out when a duplicate without external id keeps it: Intercom would refuse the write."""
-        if "email" not in after:
-            return after
-        others = (user for user in self._users_by_email[after["email"]] if user.id not in self._chosen_ids)
-        holder = next((user for user in others if not user.external_id), None)
-        if holder is None:
-            return after
-        self._findings.append(Finding("the new email is on another user", member.number, holder.id))
-        return {name: value for name, value in after.items() if name != "email"}
-
-    def _note_duplicates(self, member: Member, chosen: Contact) -> None:
-        self._findings.extend(
-            Finding("another contact of the same member", member.number, contact.id, judgement.evidence)
-            for contact, judgement in self._own[member.number]
-            if contact.id != chosen.id
-        )
-
-    def plan(self) -> Plan:
-        """The decisions so far; contacts that take a number over come first, as others may wait for it."""
-        return Plan(
-            actions=tuple(sorted(self._actions, key=lambda action: not action.takes_number)),
-            unchanged=self._decided["unchanged"],
-            review=self._decided["review"],
-            findings=tuple(self._findings),
-            members=len(self._index.by_number),
-            matched=len(self._chosen),
-            numbered=sum(claimed_number(contact) == number for number, (contact, _) in self._chosen.items()),
-            contacts=len(self._contacts),
-        )
-
-
-def choose(number: str, own: Sequence[tuple[Contact, Match]]) -> tuple[Contact, Match]:
-    """The one of a member's contacts that is written: the user with its number, else the newest user or lead."""
-    return max(
-        own,
-        key=lambda pair: (
-            claimed_number(pair[0]) == number,
-            pair[0].role == "user",
-            pair[0].created_at or 0,
-            pair[0].id,
-        ),
-    )

@@ -1,10 +1,12 @@
-"""The folder that a run leaves behind: journal, plan and result, readable by their owner alone.
+"""The folder that a run leaves behind: journal, plan, result and report, readable by their owner alone.
 
 It is all that a later undo or replay needs, so that in a pod it can lie on a volume.
 """
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -13,7 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mynatca_intercom.reconcile.plan import Plan
+from mynatca_intercom.reconcile.plan import Action, Plan
+
+_TRACES = ("journal.jsonl", "plan.jsonl", "result.json")
 
 WELL_ENDED = ("done", "failed_rows")
 """Outcomes of runs that went through; a braked run must not become the measure of the next."""
@@ -42,21 +46,12 @@ class RunFolder:
         self.journal = self.path / "journal.jsonl"
         self.plan = self.path / "plan.jsonl"
         self.result = self.path / "result.json"
+        self.rows = self.path / "rows.json"
+        self.report = self.path / "report.html"
 
     def write_plan(self, plan: Plan) -> None:
         """Store actions and findings, a JSON object a line, with before and after values."""
-        actions = (
-            {
-                "kind": action.kind,
-                "member_number": action.member.number,
-                "contact_id": action.contact.id if action.contact else None,
-                "before": action.before,
-                "after": action.after,
-                "evidence": action.evidence,
-                "reason": action.reason,
-            }
-            for action in plan.actions
-        )
+        actions = (as_json(action) for action in plan.actions)
         findings = ({"kind": "finding", **asdict(finding)} for finding in plan.findings)
         _write(
             self.plan, (json.dumps(line, ensure_ascii=False) + "\n" for part in (actions, findings) for line in part)
@@ -65,6 +60,27 @@ class RunFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         """Store what the run did."""
         _write(self.result, [json.dumps(result, ensure_ascii=False, indent=2) + "\n"])
+
+    def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Store what became of each row of a mappings file, in a form that can be fed back."""
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        _write(self.rows, [f"[\n{lines}\n]\n" if lines else "[]\n"])
+
+    def write_steps(self, steps: Iterable[dict[str, Any]]) -> None:
+        """Store a plan that is made of other things than contacts' actions, a JSON object a line."""
+        _write(self.plan, (json.dumps(step, ensure_ascii=False) + "\n" for step in steps))
+
+    def write_report(self, page: str) -> None:
+        """Store the report for people."""
+        _write(self.report, [page])
+
+    def forget_old(self, days: int) -> None:
+        """Remove the folders of runs that left nothing newer than so many days; other folders are not touched."""
+        limit = time.time() - days * 86_400
+        for folder in self._runs_dir.iterdir():
+            traces = [file for name in _TRACES if (file := folder / name).is_file()]
+            if folder != self.path and traces and all(file.stat().st_mtime < limit for file in traces):
+                shutil.rmtree(folder)
 
     def members_of_last_run(self, kind: str) -> int | None:
         """Members that the last other run of this kind that went through read; None without such a run."""
@@ -77,6 +93,24 @@ class RunFolder:
         for file in sorted(others, key=lambda file: file.stat().st_mtime, reverse=True):
             with suppress(ValidationError):
                 yield _Measure.model_validate_json(file.read_bytes())
+
+
+def as_json(action: Action) -> dict[str, Any]:
+    """An action as it stands in plan files."""
+    line: dict[str, Any] = {
+        "kind": action.kind,
+        "member_number": action.member.number if action.member else None,
+        "contact_id": action.contact.id if action.contact else None,
+        "before": action.before,
+        "after": action.after,
+        "evidence": action.evidence,
+        "reason": action.reason,
+    }
+    if action.into:
+        line["into"] = action.into.id
+    if action.conversations:
+        line["conversations"] = [conversation.id for conversation in action.conversations]
+    return line
 
 
 def _went_through(run: _Measure) -> bool:

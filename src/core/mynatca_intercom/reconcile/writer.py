@@ -1,6 +1,7 @@
-"""Every write to a contact: journaled with its before values, then sent.
+"""Every write to Intercom: journaled with its before values, then sent.
 
-Nothing is decided here; a write that fails goes up as the client's error once the journal knows of it.
+Nothing is decided here; a write that fails goes up as the client's error once the journal knows of it. The operations
+are those that `undo` takes back.
 """
 
 from collections.abc import Awaitable
@@ -8,20 +9,33 @@ from typing import Any, TypeVar
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
-from mynatca_intercom.intercom.errors import Conflict, IntercomError
+from mynatca_intercom.intercom.errors import Conflict, IntercomError, NoAnswer, NotFound, Rejected, ServerFailed
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.journal import Journal
+from mynatca_intercom.reconcile.journal import Journal, Operation
 from mynatca_intercom.reconcile.mapping import Fields, before, body, changes, new_fields
 
 T = TypeVar("T")
 
 
-class Writer:
-    """Writes contacts of one workspace into one journal."""
+class CannotClear(Exception):
+    """Intercom keeps the external id of a contact, whatever is written to it."""
 
-    def __init__(self, client: IntercomClient, journal: Journal) -> None:
+
+class Writer:
+    """Writes to one workspace, and into one journal.
+
+    Args:
+        client: the workspace.
+        journal: receives every write before it is sent.
+        admin_id: in whose name conversations and notes are written to; None where nothing of that kind is written.
+    """
+
+    def __init__(self, client: IntercomClient, journal: Journal, admin_id: str | None = None) -> None:
         self._client = client
         self._journal = journal
+        self._admin_id = admin_id
+
+    # ---- fields
 
     async def create(self, member: Member, reason: str) -> Contact:
         """Create the member's contact.
@@ -36,11 +50,11 @@ class Writer:
         except Conflict as conflict:
             own = await self._created_without_answer(member, conflict)
             if own is None:
-                self._journal.failed(seq, str(conflict))
+                self._fail(seq, conflict)
                 raise
             contact = own
         except IntercomError as error:
-            self._journal.failed(seq, str(error))
+            self._fail(seq, error)
             raise
         self._journal.done(seq, contact_id=contact.id)
         return contact
@@ -52,29 +66,130 @@ class Writer:
         holder = await self._client.contact(conflict.holder_id)
         return None if changes(holder, member) else holder
 
-    async def update(self, contact: Contact, fields: Fields, member: Member, reason: str) -> Contact:
+    async def update(self, contact: Contact, fields: Fields, number: str | None, reason: str) -> Contact:
         """Change fields of a contact; returns it as it is afterwards."""
+        call = self._client.update_contact(contact.id, body(fields))
         what = {"before": before(contact, fields), "after": fields, "reason": reason}
-        return await self._journaled(
-            "update", contact.id, member, self._client.update_contact(contact.id, body(fields)), **what
-        )
+        return await self._journaled("update", call, contact_id=contact.id, member_number=number, **what)
 
-    async def unarchive(self, contact_id: str, member: Member, reason: str) -> None:
-        """Bring an archived contact back."""
-        await self._journaled(
-            "unarchive", contact_id, member, self._client.unarchive_contact(contact_id), reason=reason
-        )
+    async def clear_external_id(self, contact: Contact, number: str | None, reason: str, *, release: bool) -> Contact:
+        """Take the external id off a contact, and return it as Intercom then reads.
 
-    async def archive(self, contact_id: str, member: Member, reason: str) -> None:
+        How to clear one is not documented, so each way is verified by a read: the empty string, null, and at last a
+        text that every program takes for no id. With `release` that text is written at once.
+
+        Raises:
+            CannotClear: none of them took effect.
+        """
+        released = f"released-{contact.id}"
+        for nothing in (released,) if release else ("", None, released):
+            try:
+                await self.update(contact, {"external_id": nothing}, number, reason)
+            except Rejected:
+                continue
+            present = await self._client.contact(contact.id)
+            if present.external_id in (None, "", released):
+                return present
+        raise CannotClear("its external id cannot be cleared")
+
+    # ---- archive, merge
+
+    async def archive(self, contact_id: str, number: str | None, reason: str) -> None:
         """Archive a contact (again)."""
-        await self._journaled("archive", contact_id, member, self._client.archive_contact(contact_id), reason=reason)
+        call = self._client.archive_contact(contact_id)
+        await self._journaled("archive", call, contact_id=contact_id, member_number=number, reason=reason)
 
-    async def _journaled(self, operation: str, contact_id: str, member: Member, call: Awaitable[T], **what: Any) -> T:
-        seq = await self._journal.intend(operation, contact_id=contact_id, member_number=member.number, **what)
+    async def unarchive(self, contact_id: str, number: str | None, reason: str) -> None:
+        """Bring an archived contact back."""
+        call = self._client.unarchive_contact(contact_id)
+        await self._journaled("unarchive", call, contact_id=contact_id, member_number=number, reason=reason)
+
+    async def unarchive_to_judge(self, contact_id: str, number: str | None, reason: str) -> None:
+        """Bring an archived contact back to look at it, as nothing else shows it; what comes of it is decided next."""
+        call = self._client.unarchive_contact(contact_id)
+        await self._journaled("unarchive_to_judge", call, contact_id=contact_id, member_number=number, reason=reason)
+
+    async def merge(self, lead_id: str, user_id: str, number: str | None, reason: str) -> Contact:
+        """Merge a lead into a user; returns the user as it is afterwards."""
+        call = self._client.merge_contacts(lead_id, user_id)
+        return await self._journaled(
+            "merge", call, contact_id=lead_id, into=user_id, member_number=number, reason=reason
+        )
+
+    # ---- conversations, tags, notes
+
+    async def attach(self, conversation_id: str, contact_id: str, number: str | None) -> None:
+        """Let a contact take part in a conversation."""
+        call = self._client.attach_contact(conversation_id, contact_id, self._admin)
+        await self._journaled(
+            "attach", call, contact_id=contact_id, conversation_id=conversation_id, member_number=number
+        )
+
+    async def detach(self, conversation_id: str, contact_id: str, number: str | None) -> None:
+        """Take a contact out of a conversation; no error if it is out of it."""
+        call = self._unless_gone(self._client.detach_contact(conversation_id, contact_id, self._admin))
+        await self._journaled(
+            "detach", call, contact_id=contact_id, conversation_id=conversation_id, member_number=number
+        )
+
+    async def tag(self, contact_id: str, tag_id: str, number: str | None) -> None:
+        """Put a tag on a contact."""
+        call = self._client.tag_contact(contact_id, tag_id)
+        await self._journaled("tag", call, contact_id=contact_id, tag_id=tag_id, member_number=number)
+
+    async def untag(self, contact_id: str, tag_id: str, number: str | None) -> None:
+        """Take a tag off a contact; no error if it is off it."""
+        call = self._unless_gone(self._client.untag_contact(contact_id, tag_id))
+        await self._journaled("untag", call, contact_id=contact_id, tag_id=tag_id, member_number=number)
+
+    async def note(self, contact_id: str, text: str, number: str | None, reason: str) -> None:
+        """Put a note on a contact; `NoAnswer` and `ServerFailed` leave open whether it stands there."""
+        call = self._client.create_note(contact_id, text, self._admin_id)
+        await self._journaled(
+            "note", call, contact_id=contact_id, after={"body": text}, member_number=number, reason=reason
+        )
+
+    # ---- the workspace
+
+    async def create_attribute(self, name: str, description: str) -> None:
+        """Create a contact attribute."""
+        call = self._client.create_contact_attribute(name, description)
+        await self._journaled("create_attribute", call, attribute=name)
+
+    @property
+    def _admin(self) -> str:
+        if self._admin_id is None:
+            raise AssertionError("whoever writes to conversations makes sure of an admin first")
+        return self._admin_id
+
+    @staticmethod
+    async def _unless_gone(call: Awaitable[None]) -> None:
+        """An earlier attempt whose answer was lost, or a person, was there before us."""
+        try:
+            await call
+        except NotFound:
+            return
+
+    async def _journaled(self, operation: Operation, call: Awaitable[T], **what: Any) -> T:
+        try:
+            seq = await self._journal.intend(operation, **what)
+        except BaseException:
+            _never_sent(call)
+            raise
         try:
             result = await call
         except IntercomError as error:
-            self._journal.failed(seq, str(error))
+            self._fail(seq, error)
             raise
         self._journal.done(seq)
         return result
+
+    def _fail(self, seq: int, error: IntercomError) -> None:
+        self._journal.failed(seq, str(error), unknown=isinstance(error, NoAnswer | ServerFailed))
+
+
+def _never_sent(call: Awaitable[object]) -> None:
+    """Close a coroutine that is not run, as Python warns of it otherwise."""
+    close = getattr(call, "close", None)
+    if close:
+        close()

@@ -1,0 +1,335 @@
+"""The steps that the nightly sync, the audit and the manual update share: read, judge, plan, brake, apply, close.
+
+What the rules are stands in `mynatca_intercom.reconcile`; what a command is about, in its scope. This module only
+leads through the steps and says how the run ended.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from mynatca_intercom import metrics
+from mynatca_intercom.intercom.attributes import AttributesUnfit, ensure_attributes
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.intercom.contact import Contact, ContactListing
+from mynatca_intercom.intercom.conversation import OpenWork
+from mynatca_intercom.intercom.errors import CredentialsRefused, IntercomError, Merged, NotFound
+from mynatca_intercom.members.member import Member, MemberListing
+from mynatca_intercom.members.source import MemberSource, SourceError, SourceRefused
+from mynatca_intercom.reconcile.apply import Applier, Row
+from mynatca_intercom.reconcile.brakes import BrakeClass, Reading, brakes
+from mynatca_intercom.reconcile.closing import REASON, ClosingIncomplete, bring_back
+from mynatca_intercom.reconcile.decide import make_plan, may_archive
+from mynatca_intercom.reconcile.history import History
+from mynatca_intercom.reconcile.journal import Journal
+from mynatca_intercom.reconcile.judged import JudgedContacts
+from mynatca_intercom.reconcile.match import MemberIndex
+from mynatca_intercom.reconcile.plan import Plan, Scope
+from mynatca_intercom.reconcile.run_folder import RunFolder
+from mynatca_intercom.reconcile.writer import Writer
+from mynatca_intercom.settings import IntercomSettings
+from mynatca_syncjob.mappings import Decision
+from mynatca_syncjob.progress import RunProgress
+from mynatca_syncjob.result import Exit, Result, outcome_of
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line says about one run.
+
+    `max_failed_rows` is a number of rows, or a share of them when it is below 1. `released` are the brakes that a
+    person has released. `decisions` are the rows of a mappings file.
+    """
+
+    scope: Scope
+    dry_run: bool = False
+    limit: int | None = None
+    max_failed_rows: float = 0
+    released: frozenset[BrakeClass] = frozenset()
+    phone_region: str = "US"
+    decisions: Sequence[Decision] = ()
+
+
+STOPPED = "Stopped by SIGTERM between two writes; run again to go on."
+NO_ADMIN = (
+    "Conversations are written to in a teammate's name, and the token belongs to none: "
+    "set INTERCOM_ADMIN_ID, for example INTERCOM_ADMIN_ID=7000003."
+)
+
+
+def run_folder_failure(error: OSError) -> str:
+    """The sentence for a disk that takes nothing more: no write is sent that the journal does not hold."""
+    return f"The run folder cannot be written ({error.strerror}): make room in RUNS_DIR and run again."
+
+
+class Stopped(Exception):
+    """SIGTERM came."""
+
+
+class Unfit(Exception):
+    """A setting does not let the run be carried out; the text says which, and what to do."""
+
+
+async def told(steps: Coroutine[Any, Any, tuple[Exit, str]], result: Result) -> None:
+    """Carry steps out and write into `result` how they ended; nothing that can go wrong outside is raised."""
+    try:
+        result.exit_code, result.message = await steps
+    except CredentialsRefused as error:
+        result.exit_code = Exit.CREDENTIALS
+        result.message = f"{error}: check INTERCOM_ACCESS_TOKEN and its scopes."
+    except SourceRefused as error:
+        result.exit_code, result.message = Exit.CREDENTIALS, str(error)
+    except (AttributesUnfit, Unfit) as error:
+        result.exit_code, result.message = Exit.USAGE, str(error)
+    except Stopped:
+        result.exit_code, result.message = Exit.STOPPED, STOPPED
+    except (IntercomError, SourceError, ClosingIncomplete) as error:
+        result.exit_code, result.message = Exit.FAILED, str(error)
+    except OSError as error:
+        result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
+
+
+class Run:
+    """One run of `sync`, `audit` or `manual-update`. After it, `plan` and `rows` have what a report tells."""
+
+    def __init__(
+        self,
+        source: MemberSource,
+        intercom: IntercomSettings,
+        folder: RunFolder,
+        options: RunOptions,
+        progress: RunProgress,
+        stop: asyncio.Event,
+    ) -> None:
+        self._source = source
+        self._intercom = intercom
+        self._folder = folder
+        self._options = options
+        self._progress = progress
+        self._stop = stop
+        self._rejected: dict[Decision, str] = {}
+        self._written_to: dict[Decision, str] = {}
+        self.plan: Plan | None = None
+        self.rows: list[Row] | None = None
+
+    async def run(self, result: Result) -> None:
+        """Carry the run out and write into `result` how it went."""
+        async with IntercomClient(self._intercom) as client:
+            try:
+                await told(self._steps(client, result), result)
+            finally:
+                result.calls = dict(client.calls)
+
+    async def _steps(self, client: IntercomClient, result: Result) -> tuple[Exit, str]:
+        started = int(time.time())
+        me = await self._unless_stopped(client.me())
+        admin_id = self._intercom.admin_id or (me.id if me else None)
+        history = History(self._folder.journal)
+        if not self._options.dry_run:
+            await self._put_away(client, history)
+        members, contacts = await self._unless_stopped(self._read(client))
+        result.saw(members, contacts)
+        metrics.SOURCE_MEMBERS.set(result.members)
+        index = MemberIndex(members.members, self._options.phone_region, knows_all=not self._options.scope.create)
+        scope = await self._scope(client, members, index, contacts)
+        judged = JudgedContacts(index, contacts.contacts, scope.decisions, history.freed)
+        needed = may_archive(judged, scope)
+        open_work = await self._unless_stopped(client.open_work()) if needed else OpenWork()
+        plan = make_plan(judged, scope, open_work, started - self._intercom.search_lag_seconds)
+        plan = self.plan = plan.limited(self._options.limit)
+        self._folder.write_plan(plan)
+        result.count(plan, None, len(self._rejected))
+        last = self._folder.members_of_last_run(result.kind)
+        result.brakes = brakes(plan, Reading(members, contacts, open_work, last), self._options.released)
+        if result.brakes:
+            return braked(result)
+        if self._options.dry_run:
+            return Exit.DONE, "Dry run: nothing was written."
+        if any(action.kind == "archive_duplicate" for action in plan.actions) and admin_id is None:
+            raise Unfit(NO_ADMIN)
+        await self._write(client, plan, index, admin_id, result)
+        return self._verdict(result)
+
+    async def _put_away(self, client: IntercomClient, history: History) -> None:
+        """Archive again what an earlier attempt brought back only to look at it, and was killed over."""
+        if history.left_to_judge:
+            async with Journal(self._folder.journal) as journal:
+                for write in history.left_to_judge:
+                    await Writer(client, journal).archive(
+                        write.contact_id or "", write.member_number, "it was archived before the last attempt"
+                    )
+
+    async def _read(self, client: IntercomClient) -> tuple[MemberListing, ContactListing]:
+        """Members and contacts at the same time; the source blocks, so it has a thread."""
+        read = self._source.synced_members if self._options.scope.create else self._source.all_members
+        try:
+            async with asyncio.TaskGroup() as group:
+                members = group.create_task(asyncio.to_thread(read))
+                contacts = group.create_task(client.list_contacts(self._progress.listed))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return members.result(), contacts.result()
+
+    async def _scope(
+        self, client: IntercomClient, members: MemberListing, index: MemberIndex, contacts: ContactListing
+    ) -> Scope:
+        """The command's scope in the light of what was read: on half a source nothing is archived."""
+        whole = members.complete and not members.from_fallback
+        decisions: dict[str, Member] = {}
+        for decision in self._options.decisions:
+            member = index.by_number.get(decision.member_number)
+            contact = contacts.contacts.get(decision.contact_id) or await self._unlisted(client, decision)
+            if member is None:
+                self._rejected[decision] = "no member has this number"
+            elif contact is None:
+                self._rejected[decision] = "Intercom shows no such contact: it is unknown, archived or deleted"
+            elif contact.id in decisions:
+                self._rejected[decision] = "the contact was merged into one that another row names"
+            else:
+                contacts.contacts.setdefault(contact.id, contact)
+                decisions[contact.id] = member
+                self._written_to[decision] = contact.id
+        scope = self._options.scope
+        return replace(scope, archive=scope.archive and whole, decisions=decisions)
+
+    @staticmethod
+    async def _unlisted(client: IntercomClient, decision: Decision) -> Contact | None:
+        """A contact that is not in the listing: newer than it, or merged into another, which is then meant."""
+        try:
+            return await client.contact(decision.contact_id)
+        except Merged as merged:
+            return await client.contact(merged.survivor_id) if merged.survivor_id else None
+        except NotFound:
+            return None
+
+    async def _write(
+        self, client: IntercomClient, plan: Plan, index: MemberIndex, admin_id: str | None, result: Result
+    ) -> None:
+        """Apply the plan, then look whether anybody came back meanwhile, also to what an earlier attempt archived."""
+        self.rows = []
+        async with Journal(self._folder.journal) as journal:
+            if plan.actions:
+                writer = Writer(client, journal)
+                await ensure_attributes(client, writer.create_attribute if self._intercom.create_attributes else None)
+                await self._apply(client, journal, plan, index, admin_id, result)
+            await self._close(client, journal, plan, result)
+
+    async def _apply(
+        self,
+        client: IntercomClient,
+        journal: Journal,
+        plan: Plan,
+        index: MemberIndex,
+        admin_id: str | None,
+        result: Result,
+    ) -> None:
+        self._progress.writes(len(plan.actions))
+        applier = Applier(
+            client,
+            journal,
+            index,
+            admin_id=admin_id,
+            concurrency=self._intercom.concurrency,
+            stop=self._stop,
+            finished=self._progress.finished,
+        )
+        try:
+            await applier.apply(plan)
+        finally:
+            self.rows = applier.rows
+            result.count(plan, applier.rows, len(self._rejected))
+
+    async def _close(self, client: IntercomClient, journal: Journal, plan: Plan, result: Result) -> None:
+        await journal.flush()
+        archived = History(self._folder.journal).unclosed_archives
+        if not archived:
+            return
+        await self._wait_for_search()
+        since = int(min(write.at.timestamp() for write in archived.values())) - self._intercom.search_lag_seconds
+        back = await bring_back(client, journal, archived, since, final=not self._stop.is_set())
+        metrics.BROUGHT_BACK.inc(len(back))
+        if back and self.rows is not None:
+            taken_back = ("archived", "archived_duplicate")
+            self.rows = [
+                replace(row, outcome="review", reason=REASON)
+                if row.contact_id in back and row.outcome in taken_back
+                else row
+                for row in self.rows
+            ]
+            result.count(plan, self.rows, len(self._rejected))
+
+    async def _wait_for_search(self) -> None:
+        """Let search catch up with the last archive; SIGTERM cuts the wait short."""
+        self._progress.waits(self._intercom.search_lag_seconds)
+        try:
+            await asyncio.wait_for(self._stop.wait(), self._intercom.search_lag_seconds)
+        except TimeoutError:
+            return
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result, or `Stopped` as soon as SIGTERM comes."""
+        task, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Stopped
+        finally:
+            stopped.cancel()
+            task.cancel()
+
+    def _verdict(self, result: Result) -> tuple[Exit, str]:
+        if self._stop.is_set():
+            return Exit.STOPPED, STOPPED
+        # A person's decision that could not be carried out is no matter for a review list.
+        failed = result.counts["failed"] + (result.counts["review"] if self._options.decisions else 0)
+        return verdict(failed, result.seen, self._options.max_failed_rows)
+
+    def mapping_rows(self) -> list[dict[str, Any]]:
+        """What became of each row of the mappings file, in a form that can be fed back."""
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self.rows or ():
+            if row.action.contact:
+                found[row.action.contact.id].append(row)
+        return [self._mapping_row(decision, found) for decision in self._options.decisions]
+
+    def _mapping_row(self, decision: Decision, found: Mapping[str, list[Row]]) -> dict[str, Any]:
+        row: dict[str, Any] = {"contact_id": decision.contact_id, "member_number": decision.member_number}
+        if decision in self._rejected:
+            return row | {"outcome": "failed", "reason": self._rejected[decision]}
+        own = found.get(self._written_to.get(decision, ""), [])
+        if not own:
+            return row | self._unwritten(decision)
+        reason = next((each.reason for each in own if each.reason), None)
+        return row | {"outcome": outcome_of(each.outcome for each in own), "reason": reason}
+
+    def _unwritten(self, decision: Decision) -> dict[str, str | None]:
+        """Why there is no row: nothing to change, something in the way, or the run did not get so far."""
+        if self.plan is None or self.rows is None:
+            return {"outcome": "not_reached", "reason": None}
+        findings = (each.reason for each in self.plan.findings if each.member_number == decision.member_number)
+        review = self._written_to.get(decision) in self.plan.in_review
+        return {"outcome": "review" if review else "unchanged", "reason": next(findings, None)}
+
+
+def braked(result: Result) -> tuple[Exit, str]:
+    """The ending of a run that a brake stops before its first write."""
+    for brake in result.brakes:
+        metrics.BRAKES.labels(brake.brake).inc()
+    flags = " ".join(f"--release {brake.brake}" for brake in result.brakes)
+    reasons = " ".join(brake.message for brake in result.brakes)
+    return Exit.BRAKE, f"{reasons} Nothing was written. If this is right, run again with {flags}."
+
+
+def verdict(failed: int, seen: int, allowed: float) -> tuple[Exit, str]:
+    """The ending of a run that went through, by how many rows failed."""
+    if failed > (allowed * seen if allowed < 1 else allowed):
+        return Exit.FAILED_ROWS, f"{failed} failed; result.json names each with its reason."
+    return Exit.DONE, ""
