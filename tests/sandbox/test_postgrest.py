@@ -132,6 +132,7 @@ class TestFilters:
             ("email=ilike.%25@EXAMPLE.com", ["03", "1", "20"]),
             ("email=like.lu\\%25o*", ["03"]),
             ("email=like.Bob_B@*", ["20"]),
+            ("email=like.lu\\*o%25", ["03"]),
             ("email=not.like.*@*", ["10"]),
             ("membernumber=gt.1&membernumber=lt.20", ["10", "2"]),
             ("or=(membernumber.eq.1,membernumber.eq.2)", ["1", "2"]),

@@ -98,7 +98,7 @@ def _like(column: str, column_type: ColumnType, operand: str, *, case_sensitive:
 
 
 def _pattern(operand: str) -> str:
-    """The regular expression of a LIKE pattern, in which PostgREST also takes `*` for `%`."""
-    wildcards = {"*": ".*", "%": ".*", "_": "."}
-    pieces = re.findall(r"\\.|.", operand, re.DOTALL)
+    """The regular expression of a LIKE pattern, in which PostgREST puts `%` for every `*`, even an escaped one."""
+    wildcards = {"%": ".*", "_": "."}
+    pieces = re.findall(r"\\.|.", operand.replace("*", "%"), re.DOTALL)
     return "".join(wildcards.get(piece) or re.escape(piece[-1]) for piece in pieces)
