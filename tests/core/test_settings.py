@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from mynatca_intercom.settings import (
     GROUPS,
+    MEMBER_COLUMNS,
+    DirectorySettings,
     IntercomSettings,
     MemberSettings,
+    MySQLSettings,
     RunSettings,
     Settings,
     SettingsError,
@@ -22,6 +25,10 @@ VALID = {
     "INTERCOM_ACCESS_TOKEN": "dG9rOjEyMzQ=",
     "SUPABASE_URL": "https://abcd.supabase.co",
     "SUPABASE_KEY": "sb_secret_1234",
+    "MYSQL_HOST": "127.0.0.1",
+    "MYSQL_USER": "reader",
+    "MYSQL_PASS": "s3cret wörd",
+    "MYSQL_DB": "natca",
 }
 FIELDS = {str(field.alias): (group, field) for group in GROUPS for field in group.model_fields.values()}
 REQUIRED = sorted(variable for variable, (_, field) in FIELDS.items() if field.is_required())
@@ -49,6 +56,28 @@ MALFORMED = [
     ("INTERCOM_CREATE_ATTRIBUTES", "perhaps"),
     ("SUPABASE_URL", "abcd.supabase.co"),
     ("SUPABASE_TIMEOUT_SECONDS", "-1"),
+    ("MYSQL_PORT", "0"),
+    ("MYSQL_PORT", "65536"),
+    ("MYSQL_TIMEOUT_SECONDS", "0"),
+    ("MYSQL_TIMEOUT_SECONDS", "inf"),
+    ("MYSQL_TLS", "yes"),
+    ("MYSQL_MEMBERS_TABLE", "mem`bers"),
+    ("MYSQL_MEMBERS_TABLE", "members%s"),
+    ("MYSQL_MEMBERS_TABLE", "natca.members"),
+    ("MYSQL_MEMBERS_TABLE", "x" * 65),
+    ("MYSQL_COLUMNS", "e_mail"),
+    ("MYSQL_COLUMNS", "mail=e_mail"),
+    ("MYSQL_COLUMNS", "region_id=region"),
+    ("MYSQL_COLUMNS", "email=a,email=b"),
+    ("MYSQL_COLUMNS", "email=a=b"),
+    ("MYSQL_COLUMNS", "email="),
+    ("MYSQL_COLUMNS", "email=a,"),
+    ("MYSQL_COLUMNS", "email=a`b"),
+    ("MYSQL_COLUMNS", "email=a%(b)s"),
+    ("MEMBER_SOURCES", "oracle"),
+    ("MEMBER_SOURCES", "supabase,supabase"),
+    ("MEMBER_SOURCES", "supabase;mysql"),
+    ("MEMBER_SOURCES", ","),
     ("PHONE_REGION", "usa"),
     ("CURRENT_MEMBER_TYPE_ID", "six"),
     ("RUN_ID", "../elsewhere"),
@@ -90,7 +119,7 @@ def test_a_malformed_variable_is_named_with_its_value_a_rule_and_an_example(vari
     assert mend == f"Correct it, for example {variable}={(field.examples or [])[0]}."
 
 
-@pytest.mark.parametrize("variable", [name for name, (_, field) in FIELDS.items() if is_secret(field)])
+@pytest.mark.parametrize("variable", ["INTERCOM_ACCESS_TOKEN", "SUPABASE_KEY"])
 @pytest.mark.parametrize("value", ["tok en4711", "tøken4711", "••••4711", "token\x004711", "token\n4711"])
 def test_a_malformed_secret_is_never_shown(variable: str, value: str) -> None:
     """No header could carry these, and the library's own complaint would quote them."""
@@ -103,12 +132,33 @@ def test_tokens_and_keys_are_the_secrets() -> None:
     assert [name for name, (_, field) in FIELDS.items() if is_secret(field)] == [
         "INTERCOM_ACCESS_TOKEN",
         "SUPABASE_KEY",
+        "MYSQL_PASS",
     ]
 
 
 def test_a_secret_is_hidden_in_the_settings_themselves() -> None:
     assert "dG9r" not in repr(load(IntercomSettings, VALID))
     assert "sb_secret" not in str(load(SupabaseSettings, VALID))
+    assert "s3cret" not in str(load(MySQLSettings, VALID))
+
+
+def test_a_password_may_have_any_letters() -> None:
+    """Unlike a key, which has to fit into a header."""
+    assert load(MySQLSettings, VALID).password.get_secret_value() == "s3cret wörd"
+
+
+def test_only_the_columns_that_are_named_have_other_names() -> None:
+    assert load(MySQLSettings, VALID).columns == {name: name for name in MEMBER_COLUMNS}
+    renamed = load(MySQLSettings, VALID | {"MYSQL_COLUMNS": " email = e-mail , membernumber=Member No$"}).columns
+    assert list(renamed) == list(MEMBER_COLUMNS)
+    assert renamed | {"email": "email", "membernumber": "membernumber"} == {name: name for name in MEMBER_COLUMNS}
+    assert (renamed["email"], renamed["membernumber"]) == ("e-mail", "Member No$")
+
+
+def test_the_sources_are_known_and_whether_somebody_chose_them() -> None:
+    by_default, chosen = load(DirectorySettings, {}), load(DirectorySettings, {"MEMBER_SOURCES": "mysql , supabase"})
+    assert (by_default.names, by_default.chosen) == (("supabase", "mysql"), False)
+    assert (chosen.names, chosen.chosen) == (("mysql", "supabase"), True)
 
 
 def test_all_faults_are_told_at_once_one_sentence_a_line() -> None:
@@ -144,6 +194,9 @@ def test_the_defaults() -> None:
     assert (intercom.region, intercom.reserve, intercom.concurrency) == ("us", 0.05, 50)
     assert (intercom.timeout_seconds, intercom.max_attempts, intercom.create_attributes) == (30, 6, True)
     assert load(SupabaseSettings, VALID).schema_name == "public"
+    mysql = load(MySQLSettings, VALID)
+    assert (mysql.port, mysql.timeout_seconds, mysql.tls, mysql.tls_ca) == (3306, 20, "preferred", None)
+    assert (mysql.table, mysql.columns["email"]) == ("members", "email")
     assert load(MemberSettings, {}).model_dump() == {
         "phone_region": "US",
         "current_type_id": 6,

@@ -4,6 +4,7 @@ Settings are grouped by subject; a program loads the groups that it needs once, 
 here; what they are good for is decided where they are used. `docs/settings.md` is generated from this module.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -51,6 +52,39 @@ def _known_phone_region(value: str) -> str:
 
 
 Url = Annotated[str, BeforeValidator(_without_trailing_slash), StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$")]
+
+
+MEMBER_SOURCES = ("supabase", "mysql")
+"""Every source of members, in the order in which they are tried by default."""
+
+MEMBER_COLUMNS = ("membernumber", "firstname", "lastname", "email", "phone", "status", "membertypeid")
+"""The columns of MySQL's `members` that are read, by the names that they have here."""
+
+_IDENTIFIER = re.compile(r"[\w$ -]{1,64}")
+
+
+def _identifier(value: str) -> str:
+    if not _IDENTIFIER.fullmatch(value):
+        raise PydanticCustomError("identifier", "It should be a name of letters, digits, _, $, - and spaces")
+    return value
+
+
+def _known_sources(value: str) -> str:
+    names = [name.strip() for name in value.split(",")]
+    if len(set(names)) < len(names) or not set(names) <= set(MEMBER_SOURCES):
+        raise PydanticCustomError("sources", f"It should be some of {', '.join(MEMBER_SOURCES)}, each once")
+    return ",".join(names)
+
+
+def _column_names(value: str) -> str:
+    pairs = [[part.strip() for part in pair.split("=")] for pair in value.split(",")]
+    names = [pair[0] for pair in pairs]
+    if any(len(pair) != 2 for pair in pairs) or len(set(names)) < len(names) or not set(names) <= set(MEMBER_COLUMNS):
+        raise PydanticCustomError("columns", "It should be pairs of ours=yours, with each of ours once")
+    return ",".join(f"{ours}={_identifier(yours)}" for ours, yours in pairs)
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
 
 
 class SettingsError(Exception):
@@ -118,6 +152,22 @@ class IntercomSettings(Settings):
         description="Create missing contact attributes before the first write; false: stop with exit code 2.",
         examples=["false"],
     )
+    admin_id: str | None = Field(
+        None,
+        alias="INTERCOM_ADMIN_ID",
+        pattern=r"^\d+$",
+        description="Teammate in whose name conversations are written to; default: the one that the token belongs to.",
+        examples=["7000003"],
+    )
+    search_lag_seconds: int = Field(
+        300,
+        alias="INTERCOM_SEARCH_LAG_SECONDS",
+        ge=0,
+        le=3600,
+        description="Seconds by which Intercom's search may be late. So long a run waits after its last archive before "
+        "it looks once more whether somebody wrote in meanwhile.",
+        examples=["300"],
+    )
 
     @property
     def base_url(self) -> str:
@@ -138,6 +188,77 @@ class SupabaseSettings(Settings):
         description="Seconds to wait for one page.",
         examples=["20"],
     )
+
+
+class MySQLSettings(Settings):
+    """The legacy database, where members are looked for when Supabase fails."""
+
+    host: str = Field(alias="MYSQL_HOST", description="Server's name or address.", examples=["mysql.example.org"])
+    port: int = Field(3306, alias="MYSQL_PORT", ge=1, le=65535, description="Server's port.", examples=["3306"])
+    user: str = Field(alias="MYSQL_USER", description="User who may read the table.", examples=["reader"])
+    password: SecretStr = Field(alias="MYSQL_PASS", description="The user's password.", examples=["s3cret"])
+    database: str = Field(alias="MYSQL_DB", description="Database with the table.", examples=["natca"])
+    timeout_seconds: float = Field(
+        20,
+        alias="MYSQL_TIMEOUT_SECONDS",
+        gt=0,
+        le=86400,
+        description="Seconds to wait for a connection and for each part of an answer.",
+        examples=["20"],
+    )
+    tls: Literal["required", "preferred", "disabled"] = Field(
+        "preferred",
+        alias="MYSQL_TLS",
+        description="`required`: encrypted, and the server's certificate and name are checked; "
+        "`preferred`: encrypted if the server can, but unchecked; `disabled`: in the clear.",
+        examples=["required"],
+    )
+    tls_ca: Path | None = Field(
+        None,
+        alias="MYSQL_TLS_CA",
+        description="PEM file of the authority that vouches for the server, in place of the system's own; "
+        "makes `preferred` mean `required`.",
+        examples=["/etc/mynatca-intercom/mysql-ca.pem"],
+    )
+    table: Identifier = Field(
+        "members", alias="MYSQL_MEMBERS_TABLE", description="Table of members.", examples=["members"]
+    )
+    column_names: Annotated[str, AfterValidator(_column_names)] | None = Field(
+        None,
+        alias="MYSQL_COLUMNS",
+        description="Columns that have other names there, as pairs of ours=yours. "
+        f"Ours are {', '.join(MEMBER_COLUMNS)}.",
+        examples=["email=e_mail,membernumber=member_no"],
+    )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The name in the database of each of `MEMBER_COLUMNS`."""
+        pairs = self.column_names.split(",") if self.column_names else []
+        renamed = dict(pair.split("=") for pair in pairs)
+        return {name: renamed.get(name, name) for name in MEMBER_COLUMNS}
+
+
+class DirectorySettings(Settings):
+    """In which order members are looked for."""
+
+    sources: Annotated[str, AfterValidator(_known_sources)] = Field(
+        ",".join(MEMBER_SOURCES),
+        alias="MEMBER_SOURCES",
+        description="Sources of members; each is the fallback of those before it. By default `mysql` is left out "
+        "where `MYSQL_HOST` is not set.",
+        examples=["supabase"],
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources in their order."""
+        return tuple(self.sources.split(","))
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody named them, so that each must be set up."""
+        return "sources" in self.model_fields_set
 
 
 class MemberSettings(Settings):
@@ -175,8 +296,15 @@ class RunSettings(Settings):
     runs_dir: Path = Field(
         Path("runs"),
         alias="RUNS_DIR",
-        description="Folder with one folder per run: journal, plan, result.",
+        description="Folder with one folder per run: journal, plan, result, report.",
         examples=["/var/lib/mynatca-intercom/runs"],
+    )
+    keep_days: int = Field(
+        90,
+        alias="RUNS_KEEP_DAYS",
+        ge=1,
+        description="Days for which run folders are kept; older ones can no longer be undone.",
+        examples=["90"],
     )
     run_id: str | None = Field(
         None,
@@ -204,7 +332,14 @@ class RunSettings(Settings):
     )
 
 
-GROUPS: tuple[type[Settings], ...] = (IntercomSettings, SupabaseSettings, MemberSettings, RunSettings)
+GROUPS: tuple[type[Settings], ...] = (
+    IntercomSettings,
+    SupabaseSettings,
+    MySQLSettings,
+    DirectorySettings,
+    MemberSettings,
+    RunSettings,
+)
 
 Group = TypeVar("Group", bound=Settings)
 
