@@ -1,6 +1,6 @@
-"""A member, and the rules that turn a source's rows into one.
+"""A member, a listing of members, and what single values have to look like.
 
-Sources (`supabase`) fetch rows; the mapping rules stand here so that they are the same for every source.
+Sources (`supabase`, `mysql`) fetch rows and `rows` turns them into members, so that all sources have the same rules.
 """
 
 import re
@@ -53,18 +53,25 @@ class MemberListing:
     """All members that a run is about, as one source told them.
 
     `counted` is how many the source itself counts; fewer members than that are half a list, read twice.
-    `left_out` counts values that could not be used, by reason.
+    `left_out` counts values that could not be used, by reason. `failed` has a sentence for each source that was asked
+    before this one, in vain.
     """
 
     source: str
     members: tuple[Member, ...]
     counted: int
     left_out: dict[str, int] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every member that the source counts is here."""
         return len(self.members) >= self.counted
+
+    @property
+    def from_fallback(self) -> bool:
+        """Whether another source should have been the one to tell."""
+        return bool(self.failed)
 
 
 def full_name(first: str | None, last: str | None) -> str | None:

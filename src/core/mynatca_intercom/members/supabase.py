@@ -1,14 +1,14 @@
 """Members from Supabase, through its own client.
 
 Reads `members` in keyset pages (PostgREST answers at most 1,000 rows a page, and pages by offset lose rows when the
-table changes in between) and the four small tables once each. Which rows are synced is decided here; what their values
-mean, in `member`.
+table changes in between) and the four small tables once each. What the rows mean is decided in `rows`.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 from postgrest import APIError, CountMethod
@@ -16,33 +16,34 @@ from pydantic import TypeAdapter
 from supabase import Client, create_client
 from supabase.client import ClientOptions
 
-from mynatca_intercom.members.member import (
-    ATTRIBUTE_LENGTH,
-    RETIRED_PLACE,
-    UNKNOWN,
-    Member,
-    MemberListing,
-    Value,
-    cut_positions,
-    full_name,
-    join_positions,
-    usable_email,
+from mynatca_intercom.members.member import Member, MemberListing, usable_email
+from mynatca_intercom.members.rows import (
+    SYNCED_STATUSES,
+    MemberBuilder,
+    References,
+    Row,
+    Wanted,
+    filled,
+    has_email,
+    has_number,
+    is_any,
+    is_synced,
+    like_pattern,
+    text,
+    usable_number,
 )
-from mynatca_intercom.members.phone import e164
 from mynatca_intercom.members.source import SourceRefused, SourceUnavailable
 from mynatca_intercom.settings import MemberSettings, SupabaseSettings
 
 PAGE_ROWS = 1000
 """PostgREST's row cap on Supabase; a larger limit is cut down to it without a word."""
 
-SYNCED_STATUSES = ("Active", "Retired")
-_MEMBER_COLUMNS = "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id,updated_at"
+_MEMBER_COLUMNS = "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id"
+_NOT_THAT_TYPE = "22P02"
 
-Row = dict[str, Any]
 Narrow = Callable[[Any], Any]
-T = TypeVar("T")
 
-_ROWS = TypeAdapter(list[dict[str, str | int | None]])
+_ROWS = TypeAdapter(list[dict[str, str | int | float | None]])
 
 
 class SupabaseSource:
@@ -67,6 +68,11 @@ class SupabaseSource:
     ) -> None:
         self._http.close()
 
+    @property
+    def name(self) -> str:
+        """`supabase`."""
+        return "supabase"
+
     def synced_members(self) -> MemberListing:
         """Every Active and Retired member with an email, ordered by number.
 
@@ -74,23 +80,84 @@ class SupabaseSource:
             SourceRefused: the key is not accepted.
             SourceUnavailable: Supabase does not answer, or with an error.
         """
+        return self._listing(_synced, is_synced)
+
+    def all_members(self) -> MemberListing:
+        """Every row of `members`, ordered by number.
+
+        Raises:
+            SourceError: as `synced_members`.
+        """
+        return self._listing(_all, is_any)
+
+    def members_with_email(self, email: str) -> tuple[Member, ...]:
+        """Every member with this address, ordered by number.
+
+        Raises:
+            SourceError: as `synced_members`.
+        """
+        address = usable_email(email)
+        if address is None:
+            return ()
+        pattern = like_pattern(address, "\\")
+        return self._found(lambda query: query.ilike("email", pattern), has_email(address))
+
+    def member_with_number(self, number: str) -> Member | None:
+        """The member with this number, whatever the status.
+
+        Raises:
+            SourceError: as `synced_members`.
+        """
+        wanted = usable_number(number)
+        if wanted is None:
+            return None
+        found = self._found(lambda query: query.eq("membernumber", wanted), has_number(wanted))
+        return next(iter(found), None)
+
+    def _listing(self, narrow: Narrow, wanted: Wanted) -> MemberListing:
+        with _failures_told():
+            builder = MemberBuilder(self._references(self._held(_current)), self._rules)
+            rows, counted = self._rows("members", _MEMBER_COLUMNS, "membernumber", narrow)
+            return builder.listing(self.name, rows, counted, wanted)
+
+    def _found(self, narrow: Narrow, wanted: Wanted) -> tuple[Member, ...]:
+        """The members whose rows the source finds and that are wanted indeed, with what they refer to."""
+        with _failures_told():
+            rows = [row for row in self._matching(narrow) if wanted(row)]
+            if not rows:
+                return ()
+            numbers = [row["membernumber"] for row in rows]
+            held = self._held(lambda query: _current(query).in_("membernumber", numbers))
+            return MemberBuilder(self._references(held), self._rules).members(rows)
+
+    def _matching(self, narrow: Narrow) -> list[Row]:
         try:
-            return self._listing()
-        except APIError as error:  # its text may quote a row
-            code = str(error.code)
-            raise SourceUnavailable(f"Supabase answers with error {code if code.isalnum() else '?'}") from None
-        except (httpx.HTTPError, ValueError, LookupError) as error:  # not in the form that PostgREST has
-            raise SourceUnavailable(f"Supabase does not answer as it should: {type(error).__name__}") from None
+            return self._whole("members", _MEMBER_COLUMNS, "membernumber", narrow)
+        except APIError as error:
+            if error.code == _NOT_THAT_TYPE:  # the column is a number, so no row is equal to this text
+                return []
+            raise
 
-    def _listing(self) -> MemberListing:
-        references = _References(self._whole_table)
-        rows, counted = self._rows("members", _MEMBER_COLUMNS, "membernumber", _synced)
-        builder = _Builder(references, self._rules)
-        members = tuple(builder.member(row) for row in rows)
-        return MemberListing("supabase", members, counted, dict(builder.left_out))
+    def _references(self, held: Iterable[Row]) -> References:
+        titles: dict[str, list[str]] = defaultdict(list)
+        for row in held:
+            titles[filled(row["membernumber"]) or ""].append(text(row["positiontype"]) or "")
+        return References(
+            regions=self._names("regions", "code"),
+            facilities=self._names("facilities", "code"),
+            types=self._names("member_types", "type_name"),
+            titles=titles,
+        )
 
-    def _whole_table(self, table: str, columns: str, narrow: Narrow = lambda query: query) -> list[Row]:
-        rows, counted = self._rows(table, columns, "id", narrow)
+    def _held(self, narrow: Narrow) -> list[Row]:
+        return self._whole("positions", "id,membernumber,positiontype", "id", narrow)
+
+    def _names(self, table: str, column: str) -> dict[str, str | None]:
+        rows = self._whole(table, f"id,{column}", "id", _all)
+        return {text(row["id"]) or "": text(row[column]) for row in rows}
+
+    def _whole(self, table: str, columns: str, key: str, narrow: Narrow) -> list[Row]:
+        rows, counted = self._rows(table, columns, key, narrow)
         if len(rows) < counted:
             raise SourceUnavailable(f"Supabase gives {len(rows)} of {counted} rows of {table}, twice")
         return rows
@@ -104,14 +171,14 @@ class SupabaseSource:
                 break
         return rows, min(counts)
 
-    def _pages(self, table: str, columns: str, key: str, narrow: Narrow, counts: list[int]) -> Iterator[list[Row]]:
+    def _pages(self, table: str, columns: str, key: str, narrow: Narrow, counts: list[int]) -> Iterator[Sequence[Row]]:
         """Pages in the order of `key`; `counts` receives the total as each page implies it."""
         read, after = 0, None
         while True:
             query = narrow(self._client.table(table).select(columns, count=CountMethod.exact))
             query = query if after is None else query.gt(key, after)
             answer = query.order(key).limit(PAGE_ROWS).execute()
-            page: list[Row] = _ROWS.validate_python(answer.data)  # the client hands any JSON on
+            page: Sequence[Row] = _ROWS.validate_python(answer.data)  # the client hands any JSON on
             if answer.count is None:
                 raise SourceUnavailable(f"Supabase does not say how many rows {table} has")
             counts.append(read + answer.count)
@@ -122,88 +189,30 @@ class SupabaseSource:
             after = page[-1][key]
 
 
+def _all(query: Any) -> Any:
+    return query
+
+
 def _synced(query: Any) -> Any:
     return query.in_("status", list(SYNCED_STATUSES)).not_.is_("email", "null")
-
-
-def _check_credentials(answer: httpx.Response) -> None:
-    """The status alone tells: the client hides it, and Supabase's gateway refuses a key without a code."""
-    if answer.status_code in (401, 403):
-        raise SourceRefused(f"Supabase refuses the key ({answer.status_code}): check SUPABASE_KEY and its grants")
-
-
-class _References:
-    """The small tables, each read once, as look-ups."""
-
-    def __init__(self, rows: Callable[..., list[Row]]) -> None:
-        self.regions = {row["id"]: row["code"] for row in rows("regions", "id,code")}
-        self.facilities = {row["id"]: row["code"] for row in rows("facilities", "id,code")}
-        self.types = {row["id"]: row["type_name"] for row in rows("member_types", "id,type_name")}
-        self.positions: dict[str, list[str]] = defaultdict(list)
-        for row in rows("positions", "id,membernumber,positiontype", _current):
-            self.positions[row["membernumber"]].append(row["positiontype"] or "")
 
 
 def _current(query: Any) -> Any:
     return query.is_("end_date", "null")
 
 
-class _Builder:
-    """Turns rows into members and counts the values that it had to leave out."""
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:  # its text may quote a row
+        code = str(error.code)
+        raise SourceUnavailable(f"Supabase answers with error {code if code.isalnum() else '?'}") from None
+    except (httpx.HTTPError, ValueError, LookupError) as error:  # not in the form that PostgREST has
+        raise SourceUnavailable(f"Supabase does not answer as it should: {type(error).__name__}") from None
 
-    def __init__(self, references: _References, rules: MemberSettings) -> None:
-        self._references = references
-        self._rules = rules
-        self.left_out: Counter[str] = Counter()
 
-    def member(self, row: Row) -> Member:
-        number = str(row["membernumber"]).strip()
-        titles = self._references.positions.get(row["membernumber"], [])
-        return Member(
-            number=number,
-            name=self._counted("name_empty", full_name(row["firstname"], row["lastname"])),
-            email=self._counted("email_unusable", usable_email(row["email"])),
-            phone=self._phone(row["phone"]),
-            member_type=self._type(row),
-            region=self._place(row, "region_id", self._references.regions),
-            facility=self._place(row, "facility_id", self._references.facilities),
-            positions=self._positions(titles),
-        )
-
-    def _counted(self, reason: str, value: T | None) -> T | None:
-        self.left_out[reason] += value is None
-        return value
-
-    def _phone(self, raw: str | None) -> str | None:
-        if not (raw or "").strip():
-            return None
-        return self._counted("phone_unparsable", e164(str(raw), self._rules.phone_region))
-
-    def _type(self, row: Row) -> Value:
-        if row["status"] == "Retired":
-            return self._rules.retired_type_name
-        if row["membertypeid"] == self._rules.current_type_id:
-            return self._rules.current_type_name
-        return self._referred("member_type_unknown", row["membertypeid"], self._references.types)
-
-    def _place(self, row: Row, column: str, codes: dict[Any, str]) -> Value:
-        if row["status"] == "Retired":
-            return RETIRED_PLACE
-        return self._referred(f"{column.removesuffix('_id')}_unknown", row[column], codes)
-
-    def _referred(self, reason: str, key: object, names: dict[Any, str]) -> Value:
-        """None for no reference, UNKNOWN for one that leads nowhere."""
-        if key is None:
-            return None
-        if key not in names:
-            self.left_out[reason] += 1
-            return UNKNOWN
-        return (names[key] or "").strip()[:ATTRIBUTE_LENGTH] or None
-
-    def _positions(self, titles: list[str]) -> str | None:
-        joined = join_positions(titles)
-        if joined is None:
-            return None
-        cut = cut_positions(joined)
-        self.left_out["positions_cut"] += cut != joined
-        return cut
+def _check_credentials(answer: httpx.Response) -> None:
+    """The status alone tells: the client hides it, and Supabase's gateway refuses a key without a code."""
+    if answer.status_code in (401, 403):
+        raise SourceRefused(f"Supabase refuses the key ({answer.status_code}): check SUPABASE_KEY and its grants")
