@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.mariadb import mariadb_is_there
+
 
 @dataclass(frozen=True)
 class Part:
@@ -31,6 +33,12 @@ PARTS = (
         is_there=lambda: openapi_file().is_file(),
         lack="INTERCOM_OPENAPI names no file",
         remedy="set it to the path of Intercom's published OpenAPI description 2.16 (YAML)",
+    ),
+    Part(
+        name="MariaDB tests",
+        is_there=mariadb_is_there,
+        lack="there is no mariadbd",
+        remedy="install a MariaDB server (Debian: mariadb-server); it need not run",
     ),
 )
 
