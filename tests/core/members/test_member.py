@@ -122,3 +122,8 @@ def test_positions_are_never_longer_than_intercom_takes(joined: str) -> None:
 def test_a_listing_is_complete_when_no_counted_member_is_missing(counted: int, complete: bool) -> None:  # noqa: FBT001 - a table
     member = Member("1", "Ada", None, None, None, None, None, None)
     assert MemberListing("supabase", (member,), counted).complete is complete
+
+
+def test_a_listing_after_a_failed_source_is_from_a_fallback() -> None:
+    assert not MemberListing("supabase", (), 0).from_fallback
+    assert MemberListing("mysql", (), 0, failed=("Supabase does not answer",)).from_fallback

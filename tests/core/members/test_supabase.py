@@ -64,9 +64,13 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def read(url: str, **variables: str) -> MemberListing:
+def source_of(url: str, **variables: str) -> SupabaseSource:
     environment = {"SUPABASE_URL": url, "SUPABASE_KEY": "sandbox-key", **variables}
-    with SupabaseSource(load(SupabaseSettings, environment), load(MemberSettings, environment)) as source:
+    return SupabaseSource(load(SupabaseSettings, environment), load(MemberSettings, environment))
+
+
+def read(url: str, **variables: str) -> MemberListing:
+    with source_of(url, **variables) as source:
         return source.synced_members()
 
 
@@ -107,6 +111,59 @@ def test_active_and_retired_members_with_an_email_are_synced(sandbox: Sandbox) -
         )
     )
     assert [member.number for member in read(sandbox.url).members] == ["1", "2"]
+
+
+def test_all_rows_are_members_whatever_their_status(sandbox: Sandbox) -> None:
+    sandbox.reset(world(row("3", status="Resigned"), row("1", email=None), row("2", status=None, email="")))
+    with source_of(sandbox.url) as source:
+        listing = source.all_members()
+    assert [member.number for member in listing.members] == ["1", "2", "3"]
+    assert (listing.source, listing.counted, listing.complete, listing.from_fallback) == ("supabase", 3, True, False)
+    assert {reason: count for reason, count in listing.left_out.items() if count} == {"email_unusable": 1}
+
+
+def test_a_look_up_reads_one_member_with_what_it_refers_to(sandbox: Sandbox) -> None:
+    """Of members and positions only what belongs to it: one call for each and for each small table."""
+    held = (position(1, "500", "Treasurer"), position(2, "501", "President"), position(3, "500", "Old", "2020-01-01"))
+    sandbox.reset(world(*(row(str(number)) for number in range(2000)), positions=held))
+    with source_of(sandbox.url) as source:
+        [member] = source.members_with_email("\tM500@union.EXAMPLE ")
+        assert sandbox.calls.by_route == {CALLS: 5}
+        assert source.member_with_number(" 500 ") == member
+        assert sandbox.calls.by_route == {CALLS: 10}
+    assert (member.number, member.region, member.facility, member.positions) == ("500", "GL", "ZAU", "Treasurer")
+
+
+def test_nobody_is_found_in_one_call_or_none(sandbox: Sandbox) -> None:
+    sandbox.reset(world(row("1"), row("2", email=None)))
+    with source_of(sandbox.url) as source:
+        assert source.members_with_email("somebody@union.example") == ()
+        assert source.member_with_number("3") is None
+        assert sandbox.calls.by_route == {CALLS: 2}
+        assert source.members_with_email("none") == source.members_with_email("") == ()
+        assert source.member_with_number(" ") is source.member_with_number("1\x00") is None
+        assert sandbox.calls.by_route == {CALLS: 2}
+
+
+def test_everybody_with_an_address_is_found_and_nobody_else(sandbox: Sandbox) -> None:
+    """Also former members, and whatever case and space the address has in the table."""
+    sandbox.reset(
+        world(
+            row("2", email=" A_B@Union.Example", status="Resigned"),
+            row("1", email="a_b@union.example"),
+            row("3", email="axb@union.example"),
+            row("4", email="aa_b@union.example"),
+            row("5", email="a_b@union.example;c@union.example"),
+        )
+    )
+    with source_of(sandbox.url) as source:
+        assert [member.number for member in source.members_with_email("a_b@union.example")] == ["1", "2"]
+
+
+def test_more_people_than_a_page_holds_may_have_one_address(sandbox: Sandbox) -> None:
+    sandbox.reset(world(*(row(str(number), email="us@union.example") for number in range(1001))))
+    with source_of(sandbox.url) as source:
+        assert len(source.members_with_email("us@union.example")) == 1001
 
 
 def test_a_row_becomes_a_member(sandbox: Sandbox) -> None:
@@ -251,6 +308,32 @@ def calls_on(server: Server, table: str) -> int:
     return sum(f"/{table}?" in request.path for request in server.requests)
 
 
+def test_numbers_are_read_as_text() -> None:
+    def numeric(request: Request) -> Answer:
+        if "membernumber=eq.abc" in request.path:
+            return Answer(400, b'{"code":"22P02","message":"invalid input syntax for type bigint"}', {})
+        if "/members?" in request.path:
+            return rows([row("") | {"membernumber": 1001, "phone": 2025550143.0, "email": "Ada@Union.example"}], 1)
+        if "/positions?" in request.path:
+            return rows([{"id": 1, "membernumber": 1001, "positiontype": "Treasurer"}], 1)
+        return rows([], 0)
+
+    with canned(numeric) as server, source_of(server.url) as source:
+        [member] = source.all_members().members
+        assert (member.number, member.phone, member.positions) == ("1001", "+12025550143", "Treasurer")
+        assert source.member_with_number("1001") == member
+        assert source.members_with_email("ada@union.example") == (member,)
+        assert source.member_with_number("abc") is None
+
+
+def test_rows_without_a_number_are_left_out_and_counted() -> None:
+    given = [row("1"), row("") | {"membernumber": None}, row(" ")]
+    with canned(lambda request: rows(given, 3) if "/members?" in request.path else rows([], 0)) as server:
+        listing = read(server.url)
+    assert [member.number for member in listing.members] == ["1"]
+    assert (listing.counted, listing.complete, listing.left_out["number_empty"]) == (1, True, 2)
+
+
 def test_the_schema_is_sent_with_every_call() -> None:
     with canned(lambda _request: rows([], 0)) as server:
         read(server.url, SUPABASE_SCHEMA="dev")
@@ -319,6 +402,22 @@ def test_nonsense_is_an_unavailable_source_and_is_not_quoted(name: str) -> None:
         read(server.url)
     assert str(caught.value).startswith("Supabase ")
     assert "ada@" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_in_a_look_up_is_an_unavailable_source_too(name: str) -> None:
+    email = SECRET.decode()
+    with canned(lambda _request: NONSENSE[name]) as server, source_of(server.url) as source:
+        for look_up in (source.members_with_email, source.member_with_number):
+            with pytest.raises(SourceUnavailable) as caught:
+                look_up(email)
+            assert "ada@" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_refused_key_is_told_from_nobody_found(sandbox: Sandbox) -> None:
+    sandbox.reset(world(row("1")))
+    with source_of(sandbox.url, SUPABASE_KEY="wrong") as source, pytest.raises(SourceRefused):
+        source.member_with_number("1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
