@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mynatca_sandbox.server import Sandbox
+from mynatca_sandbox.world.model import Contact
 from mynatca_syncjob.__main__ import run
 
 
@@ -21,6 +22,7 @@ def environment(url: str, runs_dir: Path, **more: str) -> dict[str, str]:
         "SUPABASE_KEY": "sandbox-key",
         "RUNS_DIR": str(runs_dir),
         "LOG_LEVEL": "ERROR",
+        "INTERCOM_SEARCH_LAG_SECONDS": "0",
         **more,
     }
 
@@ -50,6 +52,12 @@ class Run:
         return self._lines("journal.jsonl")
 
     @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What became of each row of a mappings file."""
+        loaded: list[dict[str, Any]] = json.loads((self.folder / "rows.json").read_text())
+        return loaded
+
+    @property
     def journal_text(self) -> list[str]:
         """The journal's lines as they are, whole or not."""
         return (self.folder / "journal.jsonl").read_text().splitlines()
@@ -67,20 +75,37 @@ class Runner:
         self.runs_dir = runs_dir
         self._count = 0
 
-    def sync(self, *arguments: str, **more: str) -> Run:
-        """Run `sync` in this process."""
+    def run(self, *arguments: str, **more: str) -> Run:
+        """Run a command, named first, in this process; `more` are settings."""
         self._count += 1
         run_id = more.pop("RUN_ID", f"run-{self._count}")
-        settings = environment(self.sandbox.url, self.runs_dir, RUN_ID=run_id, **more)
-        exit_code = run(["sync", *arguments], settings)
+        exit_code = run([*arguments], environment(self.sandbox.url, self.runs_dir, RUN_ID=run_id, **more))
         return Run(int(exit_code), self.runs_dir / run_id)
 
-    def start(self, *arguments: str, file_kib: int | None = None, **more: str) -> "subprocess.Popen[str]":
-        """Start `sync` in a process of its own, which may write no file longer than `file_kib`."""
+    def sync(self, *arguments: str, **more: str) -> Run:
+        """Run the nightly sync."""
+        return self.run("sync", *arguments, **more)
+
+    def audit(self, *arguments: str, **more: str) -> Run:
+        """Run the audit."""
+        return self.run("audit", *arguments, **more)
+
+    def manual_update(self, file: Path, *arguments: str, **more: str) -> Run:
+        """Apply a mappings file."""
+        return self.run("manual-update", str(file), *arguments, **more)
+
+    def undo(self, run_id: str, *arguments: str, **more: str) -> Run:
+        """Take a run back."""
+        return self.run("undo", run_id, *arguments, **more)
+
+    def start(
+        self, *arguments: str, command: str = "sync", file_kib: int | None = None, **more: str
+    ) -> "subprocess.Popen[str]":
+        """Start a command in a process of its own, which may write no file longer than `file_kib`."""
         limit = ["bash", "-c", f'ulimit -f {file_kib}; exec "$@"', "limit"] if file_kib else []
         settings = environment(self.sandbox.url, self.runs_dir, **more)
         return subprocess.Popen(
-            [*limit, sys.executable, "-m", "mynatca_syncjob", "sync", *arguments],
+            [*limit, sys.executable, "-m", "mynatca_syncjob", command, *arguments],
             env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -88,21 +113,43 @@ class Runner:
         )
 
 
-def end_state(sandbox: Sandbox) -> list[tuple[Any, ...]]:
-    """All contacts of any state in comparable form, whatever the way there.
+def end_state(sandbox: Sandbox) -> dict[str, list[Any]]:
+    """All contacts of any state, conversations and tickets in comparable form, whatever the way there.
 
     Moments and the ids of created contacts may differ between two ways, so neither is part of it.
     """
-    return sorted(
-        (
-            contact.external_id or "",
-            contact.email or "",
-            contact.name or "",
-            contact.phone or "",
-            contact.role,
-            contact.archived,
-            bool(contact.merged_into),
-            sorted((key, value) for key, value in contact.custom_attributes.items() if value not in (None, "")),
-        )
-        for contact in sandbox.world.contacts
+    world = sandbox.world
+    named = {contact.id: _named(contact) for contact in world.contacts}
+    return {
+        "contacts": sorted(_state(contact) for contact in world.contacts),
+        "conversations": sorted(
+            (each.id, each.state, sorted(named[contact_id] for contact_id in each.contact_ids))
+            for each in world.conversations
+        ),
+        "tickets": sorted(
+            (each.id, each.state_category, sorted(named[contact_id] for contact_id in each.contact_ids))
+            for each in world.tickets
+        ),
+    }
+
+
+def _named(contact: Contact) -> tuple[Any, ...]:
+    """What a contact is known by, and whether it is in sight."""
+    return (
+        contact.external_id or "",
+        contact.email or "",
+        contact.name or "",
+        contact.phone or "",
+        contact.role,
+        contact.archived,
+        bool(contact.merged_into),
+    )
+
+
+def _state(contact: Contact) -> tuple[Any, ...]:
+    return (
+        *_named(contact),
+        sorted((key, value) for key, value in contact.custom_attributes.items() if value not in (None, "")),
+        sorted(contact.tag_ids),
+        sorted(note.body for note in contact.notes),
     )

@@ -1,10 +1,19 @@
 """Random worlds for property tests: few people, few identifiers, so that they collide all the time."""
 
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from mynatca_sandbox.world.model import Admin, Contact, DataAttribute, World
+from mynatca_sandbox.world.model import (
+    Admin,
+    Contact,
+    Conversation,
+    ConversationState,
+    DataAttribute,
+    Note,
+    Ticket,
+    World,
+)
 
 NOW = 1_790_000_000
 NUMBERS = ("1001", "1002", "1003", "20", "3")
@@ -12,7 +21,9 @@ FORMER_NUMBER = "777"
 EMAILS = ("ann@example.com", "bob@example.com", "family@example.com")
 NAMES = (("Ann", "Lee"), ("Bob", "Núñez"), ("Cy", "Okafor"))
 PHONES = ("(312) 555-0142", "312.555.0143", "n/a", None)
+ADMIN = "1"
 UUIDS = ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "9a2504e0-4f89-41d3-9a0c-0305e82c3302")
+TAGS = tuple(str(number) for number in range(101, 116))
 ATTRIBUTES = ("member_type", "region", "facility", "positions", "Member Number", "member_number")
 
 
@@ -78,7 +89,10 @@ def contacts() -> st.SearchStrategy[list[Contact]]:
                 "name": st.sampled_from(("Ann Lee", "bob nunez", "Somebody Else", None)),
                 "legacy": st.sampled_from((None, None, None, *NUMBERS, FORMER_NUMBER)),
                 "region": st.sampled_from((None, "GL", "XX")),
-                "state": st.sampled_from(("live", "live", "live", "archived", "deleted", "merged")),
+                "state": st.sampled_from(("live", "live", "live", "live", "archived", "deleted", "merged")),
+                "age": st.integers(0, 4),
+                "tags": st.sampled_from(((), (), TAGS[:1], TAGS[1:3], TAGS[:12], TAGS[4:])),
+                "notes": st.sampled_from((0, 0, 0, 1, 12)),
             }
         ),
         max_size=7,
@@ -94,19 +108,24 @@ def _contacts(described: list[dict[str, Any]]) -> list[Contact]:
         contact = Contact(
             id=f"{i:024x}",
             role=fields["role"],
-            created_at=NOW - 1000 + i,
-            updated_at=NOW - 1000 + i,
+            created_at=NOW - 1000 * fields["age"],
+            updated_at=NOW - 1000 * fields["age"],
             external_id=None if external_id in taken else external_id,
             email=fields["email"],
             phone=fields["phone"],
             name=fields["name"],
             archived=fields["state"] == "archived",
             deleted=fields["state"] == "deleted",
+            tag_ids=list(fields["tags"]),
+            notes=[
+                Note(str(9000 + 100 * i + each), f"<p>Called {each // 2} times</p>", NOW - 86_400 * each, ADMIN)
+                for each in range(fields["notes"])
+            ],
         )
         survivors = [other for other in made if other.role == "user" and not (other.archived or other.deleted)]
         survivor = next((other for other in survivors if not other.merged_into), None)
         if fields["state"] == "merged" and survivor:
-            contact.merged_into = survivor.id
+            contact.merged_into, contact.tag_ids, contact.notes = survivor.id, [], []
         if fields["legacy"]:
             contact.custom_attributes["Member Number"] = fields["legacy"]
         if fields["region"]:
@@ -119,7 +138,42 @@ def _contacts(described: list[dict[str, Any]]) -> list[Contact]:
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """A whole world."""
-    return world_of(draw(members()), draw(contacts()), draw(positions()))
+    world = world_of(draw(members()), draw(contacts()), draw(positions()))
+    participants = [each.id for each in world.contacts if not (each.merged_into or each.deleted)]
+    if participants:
+        world.conversations = draw(conversations(participants))
+        world.tickets = draw(tickets(participants))
+    return world
+
+
+def conversations(contact_ids: list[str]) -> st.SearchStrategy[list[Conversation]]:
+    """Conversations of these contacts in any state, some of two of them."""
+    states: st.SearchStrategy[ConversationState] = st.sampled_from(("open", "open", "snoozed", "closed"))
+    people = st.lists(st.sampled_from(contact_ids), min_size=1, max_size=2, unique=True)
+    return st.lists(st.tuples(people, states), max_size=5).map(
+        lambda described: [
+            Conversation(
+                id=str(5000 + i),
+                contact_ids=list(who),
+                created_at=NOW - 500,
+                updated_at=NOW - 400,
+                state=state,
+                snoozed_until=NOW * 2 if state == "snoozed" else None,
+            )
+            for i, (who, state) in enumerate(described)
+        ]
+    )
+
+
+def tickets(contact_ids: list[str]) -> st.SearchStrategy[list[Ticket]]:
+    """A few tickets of these contacts, open ones and resolved ones."""
+    states: st.SearchStrategy[Literal["submitted", "resolved"]] = st.sampled_from(("submitted", "resolved"))
+    return st.lists(st.tuples(st.sampled_from(contact_ids), states), max_size=2).map(
+        lambda described: [
+            Ticket(str(7000 + i), str(i + 1), [who], NOW - 500, NOW - 400, "Badge", state)
+            for i, (who, state) in enumerate(described)
+        ]
+    )
 
 
 def world_of(
@@ -139,7 +193,8 @@ def world_of(
             "member_types": [{"id": 6, "type_name": "Active Member"}, {"id": 2, "type_name": "Associate Member"}],
         },
         contacts=people or [],
-        admins=[Admin("1", "Ada", "ada@union.example")],
+        tags={tag_id: f"Tag {tag_id}" for tag_id in TAGS},
+        admins=[Admin(ADMIN, "Ada", "ada@union.example")],
         data_attributes=[DataAttribute(i, name, "contact", "string", NOW) for i, name in enumerate(ATTRIBUTES, 1)],
     )
 

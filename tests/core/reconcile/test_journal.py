@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mynatca_intercom.reconcile.journal import Journal
+from mynatca_intercom.reconcile.journal import Journal, Operation
 
 WRITES = Path("/proc/self/io")
 
@@ -52,9 +52,12 @@ def test_the_outcome_follows_and_names_its_intent(path: Path) -> None:
     async def write() -> None:
         async with Journal(path) as journal:
             one = await journal.intend("create", member_number="1001")
-            journal.failed(one, "create_contact: Intercom answered 409 conflict")
+            journal.failed(one, "create_contact: Intercom answered 409 conflict", unknown=False)
             two = await journal.intend("update", contact_id="c1")
             journal.done(two, contact_id="c1")
+            three = await journal.intend("archive", contact_id="c1")
+            journal.failed(three, "archive_contact: no answer", unknown=True)
+            journal.closed()
 
     asyncio.run(write())
     assert [(line["state"], line.get("intent")) for line in lines(path)] == [
@@ -62,8 +65,12 @@ def test_the_outcome_follows_and_names_its_intent(path: Path) -> None:
         ("failed", 1),
         ("intent", None),
         ("done", 3),
+        ("intent", None),
+        ("failed", 5),
+        ("closed", None),
     ]
     assert lines(path)[1]["error"] == "create_contact: Intercom answered 409 conflict"
+    assert [lines(path)[number]["unknown"] for number in (1, 5)] == [False, True]
 
 
 def test_outcomes_are_on_disk_when_the_journal_is_closed_also_after_an_error(path: Path) -> None:
@@ -85,7 +92,7 @@ def test_concurrent_intents_share_their_syncs(path: Path) -> None:
 
     async def write() -> int:
         async with Journal(path) as journal:
-            await journal.intend("first")
+            await journal.intend("create")
             began = system_calls()
             await asyncio.gather(*(journal.intend("update", contact_id=str(each)) for each in range(200)))
             return system_calls() - began
@@ -155,7 +162,7 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def one_intent(path: Path, operation: str) -> int:
+def one_intent(path: Path, operation: Operation) -> int:
     async def write() -> int:
         async with Journal(path) as journal:
             return await journal.intend(operation)
@@ -165,19 +172,19 @@ def one_intent(path: Path, operation: str) -> int:
 
 def test_a_retry_of_the_run_appends_and_goes_on_counting(path: Path) -> None:
     """Else `done` could mean either attempt's intent."""
-    assert [one_intent(path, name) for name in ("first", "second", "third")] == [1, 2, 3]
-    assert [(line["seq"], line["operation"]) for line in lines(path)] == [(1, "first"), (2, "second"), (3, "third")]
+    assert [one_intent(path, "create"), one_intent(path, "tag"), one_intent(path, "note")] == [1, 2, 3]
+    assert [(line["seq"], line["operation"]) for line in lines(path)] == [(1, "create"), (2, "tag"), (3, "note")]
 
 
 def test_a_line_that_was_cut_off_by_a_crash_costs_no_other(path: Path) -> None:
-    one_intent(path, "first")
+    one_intent(path, "create")
     with path.open("ab") as journal:
         journal.write(b'{"seq":2,"at":"20')
-    assert [one_intent(path, "second"), one_intent(path, "third")] == [3, 4]
+    assert [one_intent(path, "tag"), one_intent(path, "note")] == [3, 4]
     one, cut_off, *others = path.read_text().splitlines()
-    assert json.loads(one)["operation"] == "first"
+    assert json.loads(one)["operation"] == "create"
     assert cut_off == '{"seq":2,"at":"20'
-    assert [json.loads(line)["operation"] for line in others] == ["second", "third"]
+    assert [json.loads(line)["operation"] for line in others] == ["tag", "note"]
 
 
 FULL_DISK = """

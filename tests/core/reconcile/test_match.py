@@ -13,9 +13,10 @@ from mynatca_intercom.reconcile.match import (
     LEGACY_ATTRIBUTES,
     MemberIndex,
     _agreed_at_a_glance,
-    _judged_at_length,
+    _summed_up,
     claimed_number,
     fold,
+    judgements,
     legacy_numbers,
     match,
 )
@@ -242,7 +243,7 @@ def test_the_order_of_members_does_not_matter(anybody: Contact, orders: tuple[li
 def test_the_glance_at_the_everyday_case_sees_what_a_long_look_sees(anybody: Contact, people: list[Member]) -> None:
     everyday = replace(anybody, role="user", external_id=people[0].number, email=people[0].email)
     index = MemberIndex(people)
-    glance, long_look = _agreed_at_a_glance(everyday, index), _judged_at_length(everyday, index)
+    glance, long_look = _agreed_at_a_glance(everyday, index), _summed_up(judgements(everyday, index))
     event("seen at a glance" if glance else "not seen")
     if glance:
         assert (glance.outcome, glance.member) == (long_look.outcome, long_look.member)

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,34 @@ from typing import Any
 import pytest
 
 from mynatca_intercom.intercom.contact import Contact
+from mynatca_intercom.intercom.conversation import Conversation
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.plan import Action, Finding, Plan
+from mynatca_intercom.reconcile.plan import Action, Case, Finding, Plan, Scope
 from mynatca_intercom.reconcile.run_folder import RunFolder
 
 ADA = Member("1001", "Ada Núñez", "ada@union.example", None, "Current Member", "GL", "ZAU", None)
 PLAN = Plan(
-    actions=(
-        Action("create", ADA, None, {}, {"external_id": "1001"}, (), "the member has no contact"),
-        Action("update", ADA, Contact("c1", "user"), {"name": None}, {"name": "Ada Núñez"}, ("email",), "agrees"),
+    scope=Scope("members", create=True),
+    cases=(
+        Case((Action("create", ADA, None, {}, {"external_id": "1001"}, (), "the member has no contact"),)),
+        Case(
+            (
+                Action(
+                    "archive_duplicate",
+                    ADA,
+                    Contact("c3", "user"),
+                    reason="an older contact of the same member",
+                    into=Contact("c1", "user"),
+                    conversations=(Conversation("21", ("c3",)),),
+                ),
+                Action(
+                    "update", ADA, Contact("c1", "user"), {"name": None}, {"name": "Ada Núñez"}, ("email",), "agrees"
+                ),
+            )
+        ),
     ),
-    unchanged=0,
-    review=1,
-    findings=(Finding("phone or name alone never decide", None, "c2", ("name",)),),
+    standing={"review": 1},
+    findings=(Finding("phone or name alone never decide", None, "c2", ("name",), ("1001",)),),
     members=1,
     matched=1,
     numbered=1,
@@ -80,6 +96,17 @@ def test_the_plan_is_one_json_object_a_line(tmp_path: Path) -> None:
             "reason": "the member has no contact",
         },
         {
+            "kind": "archive_duplicate",
+            "member_number": "1001",
+            "contact_id": "c3",
+            "before": {},
+            "after": {},
+            "evidence": [],
+            "reason": "an older contact of the same member",
+            "into": "c1",
+            "conversations": ["21"],
+        },
+        {
             "kind": "update",
             "member_number": "1001",
             "contact_id": "c1",
@@ -94,6 +121,7 @@ def test_the_plan_is_one_json_object_a_line(tmp_path: Path) -> None:
             "member_number": None,
             "contact_id": "c2",
             "evidence": ["name"],
+            "candidates": ["1001"],
         },
     ]
 
@@ -218,3 +246,71 @@ def test_a_run_is_not_measured_against_its_own_first_attempt(tmp_path: Path, his
     retried = RunFolder(tmp_path, "now")
     retried.write_result({"kind": "sync", "outcome": "failed_rows", "dry_run": False, "members": 5})
     assert retried.members_of_last_run("sync") == 1000
+
+
+class TestForgetting:
+    """Folders of old runs go; what is no run's stays."""
+
+    OLD = 10 * 86_400
+
+    @staticmethod
+    def left_behind(runs_dir: Path, name: str, **ages: float) -> Path:
+        """A folder with files of these ages in seconds, by stem."""
+        folder = runs_dir / name
+        folder.mkdir()
+        for stem, age in ages.items():
+            file = folder / {"journal": "journal.jsonl", "plan": "plan.jsonl", "result": "result.json"}.get(stem, stem)
+            file.touch()
+            os.utime(file, (time.time() - age, time.time() - age))
+        return folder
+
+    def test_a_run_that_left_nothing_newer_is_removed_whole(self, tmp_path: Path) -> None:
+        old = self.left_behind(tmp_path, "old", journal=self.OLD, plan=self.OLD, result=self.OLD, report=0)
+
+        RunFolder(tmp_path, "now").forget_old(9)
+
+        assert not old.exists()
+
+    def test_a_run_with_one_newer_trace_stays(self, tmp_path: Path) -> None:
+        """A retry goes on in the journal days later."""
+        kept = self.left_behind(tmp_path, "kept", journal=self.OLD, plan=self.OLD, result=8 * 86_400)
+
+        RunFolder(tmp_path, "now").forget_old(9)
+
+        assert kept.exists()
+
+    @pytest.mark.parametrize("trace", ["journal", "plan", "result"])
+    def test_one_old_trace_of_any_kind_is_enough(self, tmp_path: Path, trace: str) -> None:
+        old = self.left_behind(tmp_path, "old", **{trace: self.OLD})
+
+        RunFolder(tmp_path, "now").forget_old(9)
+
+        assert not old.exists()
+
+    def test_what_is_no_runs_folder_is_not_touched(self, tmp_path: Path) -> None:
+        other = self.left_behind(tmp_path, "photos", **{"holiday.jpg": self.OLD})
+        (tmp_path / "note.txt").touch()
+        os.utime(tmp_path / "note.txt", (0, 0))
+
+        RunFolder(tmp_path, "now").forget_old(1)
+
+        assert (other / "holiday.jpg").exists()
+        assert (tmp_path / "note.txt").exists()
+
+    def test_the_present_run_stays_however_old_its_first_attempt_is(self, tmp_path: Path) -> None:
+        own = self.left_behind(tmp_path, "now", journal=self.OLD)
+
+        RunFolder(tmp_path, "now").forget_old(1)
+
+        assert own.exists()
+
+
+def test_what_became_of_mappings_is_a_list_that_can_be_fed_back(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, "run-1")
+    row = {"contact_id": "c1", "member_number": "1001", "outcome": "updated", "reason": None}
+
+    folder.write_rows([row, row | {"contact_id": "c2"}])
+
+    assert json.loads(folder.rows.read_text()) == [row, row | {"contact_id": "c2"}]
+    folder.write_rows([])
+    assert json.loads(folder.rows.read_text()) == []
