@@ -174,7 +174,7 @@ class Applier:
             case "create" | "update" | "convert":
                 return await self._settle(action, left)
             case "merge":
-                survivor = await self._retirer.merge(action)
+                survivor = await self._retirer.merge(action, left.get(action.into.id if action.into else ""))
                 left[survivor.id] = survivor
             case "archive_duplicate":
                 await self._retirer.archive_duplicate(action)

@@ -13,12 +13,14 @@ from mynatca_intercom.intercom.client import IntercomClient, Note
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import Merged, NoAnswer, NotFound, ServerFailed
 from mynatca_intercom.reconcile.conflicts import Undecided
-from mynatca_intercom.reconcile.match import bears_uuid, claimed_number
+from mynatca_intercom.reconcile.match import bears_uuid, claimed_number, email_of, legacy_numbers
 from mynatca_intercom.reconcile.plan import Action
 from mynatca_intercom.reconcile.writer import CannotClear, Writer
 
 NOTE_ROUNDS = 3
 """Times that missing notes are looked for and written; a write without an answer is only known by another look."""
+
+CHANGED = "it changed since it was listed: the next run decides"
 
 
 class Gone(Exception):
@@ -33,21 +35,32 @@ class Retirer:
         self._writer = writer
         self._handovers: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def merge(self, action: Action) -> Contact:
+    async def merge(self, action: Action, known: Contact | None) -> Contact:
         """Merge a lead into its user; returns the user as it is afterwards.
+
+        As no call takes a merge back, both are read again first, but a user that a write of this run left as `known`.
 
         Raises:
             Gone: the lead is merged already.
-            Undecided: it is merged into another contact, or not to be found.
+            Undecided: either is another person's now, the lead is merged into another contact, or not to be found.
         """
         lead, user = _both(action)
         try:
+            await self._same_person(lead)
+            if known is None:
+                await self._same_person(user)
             return await self._writer.merge(lead.id, user.id, _number(action), action.reason)
         except (NotFound, Merged):
             survivor = await self._survivor(lead)
             if survivor == user.id:
                 raise Gone from None
             raise Undecided("the lead or its user has gone since they were listed", lead.id) from None
+
+    async def _same_person(self, listed: Contact) -> None:
+        present = await self._client.contact(listed.id)
+        number = claimed_number(present)
+        if _person(present) != _person(listed) or number not in (None, claimed_number(listed)):
+            raise Undecided(CHANGED, listed.id)
 
     async def _survivor(self, lead: Contact) -> str | None:
         try:
@@ -109,7 +122,7 @@ class Retirer:
             raise AssertionError("only a contact can be archived")
         present = await self._present(listed)
         if present.activity != listed.activity:
-            raise Undecided("it changed since it was listed: the next run decides", listed.id)
+            raise Undecided(CHANGED, listed.id)
         return present
 
     async def _present(self, contact: Contact) -> Contact:
@@ -154,6 +167,11 @@ class Retirer:
                     raise
             else:
                 return
+
+
+def _person(contact: Contact) -> tuple[object, ...]:
+    """What says whose contact it is, but for its number, which a decision may have freed."""
+    return contact.role, email_of(contact), contact.phone, contact.name, legacy_numbers(contact)
 
 
 def _copied(note: Note, loser: Contact) -> str:

@@ -50,8 +50,8 @@ class Settler:
         contact = known or action.contact
         for _ in range(MAX_ROUNDS):
             try:
-                if contact is not None and contact is action.contact and time.monotonic() > self._fresh_until:
-                    contact = await self._conflicts.present(contact.id)
+                if contact is not None and contact is action.contact and self._must_be_read(action):
+                    contact = await self._client.contact(contact.id)
                 return await self._write(action, member, contact)
             except Conflict as conflict:
                 contact = await self._conflicts.resolve(member, contact, conflict)
@@ -62,6 +62,10 @@ class Settler:
             except NotFound:  # archived or deleted since it was listed: creating tells, by a 409
                 contact = None
         raise Undecided("one conflict follows the other", contact.id if contact else None)
+
+    def _must_be_read(self, action: Action) -> bool:
+        """Whether the listing is too old to write on, or the write would cover a number that another door put there."""
+        return action.takes_number or time.monotonic() > self._fresh_until
 
     async def _write(self, action: Action, member: Member, contact: Contact | None) -> Settled:
         if contact is None:
