@@ -248,7 +248,9 @@ class IntercomClient(Transport):
         if since is not None:
             # `>` is described as "or equal" (REST 2.16: Search conversations); the second before is right for both.
             changed = {"field": "updated_at", "operator": ">", "value": since - 1}
-            query = {"operator": "AND", "value": [changed, query]}
+            # All of a group's members are groups, or none is (REST 2.16: Multiple Filter Search Request).
+            groups = [{"operator": "AND", "value": [changed]}, {"operator": "OR", "value": filters}]
+            query = {"operator": "AND", "value": groups}
 
         async def page(cursor: str | None) -> Page[_Item]:
             body = {
