@@ -96,7 +96,7 @@ class Command:
             await runs[0].run(result)
 
         self._carry_out(work, result)
-        if self._decisions:
+        if self._options.command == "manual-update":
             self._store(lambda: folder.write_rows(runs[0].mapping_rows()), result)
         self._store(lambda: folder.write_report(run_page(result, runs[0].plan, runs[0].rows)), result)
         return self._publish(result, folder)
@@ -116,7 +116,7 @@ class Command:
         if self._options.command == "sync":
             return Scope("members", create=True)
         if self._options.command == "manual-update":
-            return Scope("contacts")
+            return Scope("contacts", decisions={})
         archive = not self._options.no_archive
         return Scope("contacts", strangers=True, leads_only=self._options.leads_only, archive=archive)
 

@@ -197,7 +197,8 @@ class Run:
                 decisions[contact.id] = member
                 self._written_to[decision] = contact.id
         scope = self._options.scope
-        return replace(scope, archive=scope.archive and whole, decisions=decisions)
+        about_all = scope.decisions is None
+        return replace(scope, archive=scope.archive and whole, decisions=None if about_all else decisions)
 
     @staticmethod
     async def _unlisted(client: IntercomClient, decision: Decision) -> Contact | None:
@@ -289,7 +290,7 @@ class Run:
         if self._stop.is_set():
             return Exit.STOPPED, STOPPED
         # A person's decision that could not be carried out is no matter for a review list.
-        failed = result.counts["failed"] + (result.counts["review"] if self._options.decisions else 0)
+        failed = result.counts["failed"] + (0 if self._options.scope.decisions is None else result.counts["review"])
         return verdict(failed, result.seen, self._options.max_failed_rows)
 
     def mapping_rows(self) -> list[dict[str, Any]]:

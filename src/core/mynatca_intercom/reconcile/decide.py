@@ -78,7 +78,7 @@ class _Planner:
                 self._stand("out_of_scope", own)
             else:
                 self._decide(member, own)
-        if not self._scope.decisions:
+        if self._scope.decisions is None:
             for contact, judgement in self._judged.ambiguous:
                 self._note(judgement.reason, None, contact.id, judgement)
             self._stand("review", self._judged.ambiguous)
@@ -86,7 +86,7 @@ class _Planner:
     def _members(self) -> Iterable[Member]:
         if self._scope.create:
             return self._index.by_number.values()
-        if self._scope.decisions:
+        if self._scope.decisions is not None:
             return [member for id_, member in self._scope.decisions.items() if id_ in self._judged.contacts]
         return [member for number, member in self._index.by_number.items() if number in self._judged.own]
 
@@ -95,10 +95,7 @@ class _Planner:
         if standing == "review":
             self._in_review.update(contact.id for contact, _ in pairs)
         if self._scope.counts == "contacts":
-            counted = (contact.id for contact, _ in pairs)
-            self._standing[standing] += sum(
-                not self._scope.decisions or contact_id in self._scope.decisions for contact_id in counted
-            )
+            self._standing[standing] += sum(self._scope.is_about(contact.id) for contact, _ in pairs)
 
     def _decide(self, member: Member, own: list[Own]) -> None:
         """Add the member's actions, or count it as unchanged or left to a person."""

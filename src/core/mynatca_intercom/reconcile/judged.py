@@ -18,7 +18,7 @@ class JudgedContacts:
     Args:
         index: the members.
         contacts: all unarchived contacts by id.
-        decisions: contact id -> member, given by a person.
+        decisions: contact id -> member, given by a person; None where nobody decided anything.
         freed: contact id -> number that an earlier attempt of this run took off the contact; it still speaks for it.
     """
 

@@ -46,7 +46,8 @@ class Scope:
         strangers: Contacts of nobody are archived, or lose their UUID.
         leads_only: Only leads are touched, and users only by what is merged into them.
         archive: Whether anything may be archived.
-        decisions: Contact id -> member, given by a person; if there are any, the run is about them alone.
+        decisions: Contact id -> member, given by a person: the run is about them alone, be there none that can be
+            carried out. None for a run that is about all.
     """
 
     counts: Literal["members", "contacts"]
@@ -54,7 +55,11 @@ class Scope:
     strangers: bool = False
     leads_only: bool = False
     archive: bool = True
-    decisions: Mapping[str, Member] = field(default_factory=dict)
+    decisions: Mapping[str, Member] | None = None
+
+    def is_about(self, contact_id: str) -> bool:
+        """Whether a run that counts contacts counts this one."""
+        return self.decisions is None or contact_id in self.decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ class Plan:
         if self.scope.counts == "members":
             return action.member.number if action.member else None
         contact_id = action.contact.id if action.contact else None
-        return contact_id if not self.scope.decisions or contact_id in self.scope.decisions else None
+        return contact_id if contact_id and self.scope.is_about(contact_id) else None
 
     def count(self, *kinds: ActionKind) -> int:
         """Number of actions of these kinds."""
