@@ -7,17 +7,17 @@ never stops the others.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import AnswerError, CredentialsRefused, IntercomError, NoAnswer, ServerFailed
-from mynatca_intercom.reconcile.conflicts import Undecided
+from mynatca_intercom.reconcile.conflicts import Blocked, Undecided
 from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.match import MemberIndex
-from mynatca_intercom.reconcile.plan import Action, ActionKind, Case, Plan
+from mynatca_intercom.reconcile.plan import Action, ActionKind, Plan
 from mynatca_intercom.reconcile.retire import Gone, Retirer
 from mynatca_intercom.reconcile.settle import Settler
 from mynatca_intercom.reconcile.writer import Writer
@@ -72,6 +72,14 @@ class Row:
         return self.action.member.number if self.action.member else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What of a case is still to be done; `left` is how its writes so far left the contacts."""
+
+    actions: Sequence[Action]
+    left: dict[str, Contact] = field(default_factory=dict)
+
+
 class Applier:
     """Applies one plan.
 
@@ -104,22 +112,22 @@ class Applier:
         self._finished = finished
         self._failed_in_a_row = 0
         self._rows: list[Row] = []
+        self._waiting: list[_Rest] = []
         self._fatal: IntercomError | OSError | None = None
 
     async def apply(self, plan: Plan) -> list[Row]:
         """Carry out all cases, those that free a number or an email before the others.
 
+        What met another contact's number or email is tried once more at the end, when that one may have moved on.
+
         Raises:
             CredentialsRefused, NoAnswer, ServerFailed: Intercom lets nothing more through; `rows` has what was done.
             OSError: the journal cannot be written.
         """
-        freeing = [case for case in plan.cases if case.frees]
-        others = [case for case in plan.cases if not case.frees]
-        for wave in (freeing, others):
-            cases = iter(wave)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(wave))):
-                    group.create_task(self._work(cases))
+        await self._all([_Rest(case.actions) for case in plan.cases if case.frees], last=False)
+        await self._all([_Rest(case.actions) for case in plan.cases if not case.frees], last=False)
+        waiting, self._waiting = self._waiting, []
+        await self._all(waiting, last=True)
         if self._fatal:
             raise self._fatal
         return self._rows
@@ -129,22 +137,34 @@ class Applier:
         """What became of the actions so far."""
         return self._rows
 
-    async def _work(self, cases: Iterator[Case]) -> None:
-        for case in cases:
-            await self._case(case)
+    async def _all(self, wave: Sequence[_Rest], *, last: bool) -> None:
+        cases = iter(wave)
 
-    async def _case(self, case: Case) -> None:
+        async def worker() -> None:
+            for case in cases:
+                await self._case(case, last=last)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._concurrency, len(wave))):
+                group.create_task(worker())
+
+    async def _case(self, case: _Rest, *, last: bool) -> None:
         """The actions in their order; after one that did not succeed the others would stand on nothing."""
         hindrance: Row | None = None
-        left: dict[str, Contact] = {}
-        for action in case.actions:
+        for position, action in enumerate(case.actions):
             if hindrance:
                 reason = f"waits for an earlier step: {hindrance.reason}"
                 row = Row(action, hindrance.outcome, _id_of(action), reason)
             elif self._stop.is_set() or self._fatal:
                 row = Row(action, "not_reached", _id_of(action))
             else:
-                row = await self._row(action, left)
+                try:
+                    row = await self._row(action, case.left)
+                except Blocked as blocked:
+                    if not last:
+                        self._waiting.append(_Rest(case.actions[position:], case.left))
+                        return
+                    row = Row(action, "review", blocked.contact_id, blocked.reason)
                 hindrance = row if row.outcome in ("review", "failed") else None
             self._rows.append(row)
             self._finished(row)
@@ -153,6 +173,9 @@ class Applier:
         number, contact_id = action.member.number if action.member else None, _id_of(action)
         try:
             row = await self._carry_out(action, left)
+        except Blocked:
+            self._failed_in_a_row = 0
+            raise
         except Gone:
             row = Row(action, "unchanged", contact_id)
         except Undecided as undecided:

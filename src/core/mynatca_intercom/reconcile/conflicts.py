@@ -32,6 +32,10 @@ class Undecided(Exception):
         self.contact_id = contact_id
 
 
+class Blocked(Undecided):
+    """A contact that is not this member's holds the details; it may yet give them up, as others are written too."""
+
+
 class Conflicts:
     """Finds the contact that a refused write should have gone to."""
 

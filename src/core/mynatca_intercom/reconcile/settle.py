@@ -9,7 +9,7 @@ from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import Conflict, Merged, NotFound
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.conflicts import Conflicts, Undecided
+from mynatca_intercom.reconcile.conflicts import Blocked, Conflicts, Undecided
 from mynatca_intercom.reconcile.mapping import Fields, before, changes
 from mynatca_intercom.reconcile.match import MemberIndex, email_of, legacy_numbers, match
 from mynatca_intercom.reconcile.plan import Action
@@ -81,7 +81,9 @@ class Settler:
     def _decide_again(self, contact: Contact, member: Member, action: Action) -> Fields:
         decided = "decision" in action.evidence and action.contact is not None and action.contact.id == contact.id
         if not decided and match(contact, self._index).member is not member:
-            raise Undecided("the contact that stands in the way is not surely this member's", contact.id)
+            in_the_way = action.contact is None or action.contact.id != contact.id
+            kind = Blocked if in_the_way else Undecided
+            raise kind("the contact that stands in the way is not surely this member's", contact.id)
         return changes(contact, member, self._index.phone_region)
 
     async def _put_back(self, planned: Contact, fields: Fields, written: Contact, member: Member) -> None:
