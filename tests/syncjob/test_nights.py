@@ -75,6 +75,20 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(start_sandbox: Start,
     assert len(recorded) == len(last.journal)
 
 
+def test_a_holder_that_was_deleted_for_good_does_not_stop_the_next_attempt(
+    start_sandbox: Start, tmp_path: Path
+) -> None:
+    """Intercom answers 500 when it is to come back to be looked at, so the journal leaves open whether it did."""
+    world = generate(WorldOptions(members=5, contacts="synced"))
+    world.contacts[0].archived = world.contacts[0].deleted = True
+    runner = Runner(start_sandbox(world, Options(limit=None)), tmp_path)
+
+    runs = [runner.sync(RUN_ID="night") for _ in range(2)]
+
+    assert [run.exit_code for run in runs] == [0, 0]
+    assert [run.result["counts"]["review"] for run in runs] == [1, 1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_contact_gets_another_persons_data(start_sandbox: Start, tmp_path: Path, seed: int) -> None:
     """In worlds whose truth is known, a contact that bears a number after the night is really that member."""

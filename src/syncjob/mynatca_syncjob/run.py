@@ -9,6 +9,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -162,9 +163,10 @@ class Run:
         if history.left_to_judge:
             async with Journal(self._folder.journal) as journal:
                 for write in history.left_to_judge:
-                    await Writer(client, journal).archive(
-                        write.contact_id or "", write.member_number, "it was archived before the last attempt"
-                    )
+                    with suppress(NotFound, Merged):  # deleted for good: it never came back
+                        await Writer(client, journal).archive(
+                            write.contact_id or "", write.member_number, "it was archived before the last attempt"
+                        )
 
     async def _read(self, client: IntercomClient) -> tuple[MemberListing, ContactListing]:
         """Members and contacts at the same time; the source blocks, so it has a thread."""
