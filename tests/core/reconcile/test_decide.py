@@ -190,6 +190,13 @@ class TestInTheWay:
         assert (steps(made), standing(made)) == ([], {"review": 1})
         assert (BLOCKED, "numbered") in findings(made)
 
+    def test_whoever_is_left_alone_for_another_is_on_the_review_list_too(self) -> None:
+        """Without its id nobody could give it the number by hand."""
+        doubtful = user("numbered", email="ann@old.example.com", name="Anna Lee")
+        made = plan([ANN], doubtful, user("holder", None))
+
+        assert (f"nothing is written: {BLOCKED}", "holder") in findings(made)
+
     def test_an_email_that_a_user_without_id_keeps_is_left_out(self) -> None:
         """Intercom would refuse the write; the rest is written, and a person told."""
         holder = user("holder", None, created_at=1)

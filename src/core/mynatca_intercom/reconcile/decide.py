@@ -103,6 +103,8 @@ class _Planner:
         obstacle = self._obstacle(member, contact)
         if obstacle:
             self._findings.append(obstacle)
+            for waiting, why in own:
+                self._note(f"nothing is written: {obstacle.reason}", member.number, waiting.id, why)
             self._close(own, (), "review")
         elif contact is None or judgement is None:
             creation = Action("create", member, None, {}, new_fields(member), (), "the member has no contact")
