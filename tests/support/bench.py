@@ -44,6 +44,7 @@ class Bench:
     journal_file: Path
     settings: dict[str, str] = field(default_factory=dict)
     plan: Plan | None = None
+    concurrency: int = 5
 
     def apply(
         self, change: Callable[[], object] = lambda: None, options: Options | None = None, scope: Scope = NIGHT
@@ -69,7 +70,7 @@ class Bench:
             self.plan = make_plan(judged, scope, await client.open_work() if scope.archive else OpenWork())
             change()
             self.sandbox.reset(self.sandbox.world, options)
-            applier = Applier(client, journal, index, admin_id="1", concurrency=5, stop=asyncio.Event())
+            applier = Applier(client, journal, index, admin_id="1", concurrency=self.concurrency, stop=asyncio.Event())
             return await applier.apply(self.plan)
 
     def members(self) -> tuple[Member, ...]:

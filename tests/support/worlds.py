@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
+from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import (
     Admin,
     Contact,
@@ -214,3 +215,20 @@ def member_row(number: str, email: str | None, first: str = "Ann", last: str = "
         "updated_at": None,
         **more,
     }
+
+
+rules = st.builds(
+    Options,
+    taken_email=st.sampled_from(("second_user", "conflict")),
+    clear_external_id=st.sampled_from(("accept", "refuse", "ignore")),
+    suspended=st.sampled_from(("listed", "hidden")),
+    limit=st.none(),
+)
+"""What is documented nowhere, in each way that Intercom may have."""
+
+
+def decisions() -> st.SearchStrategy[list[dict[str, str]]]:
+    """Rows of a mappings file: contacts and members of these worlds, and some that are not there."""
+    pair = st.tuples(st.integers(0, 7), st.sampled_from((*NUMBERS, FORMER_NUMBER)))
+    rows = st.lists(pair, min_size=1, max_size=4, unique_by=(lambda row: row[0], lambda row: row[1]))
+    return rows.map(lambda pairs: [{"contact_id": f"{i:024x}", "member_number": number} for i, number in pairs])

@@ -101,6 +101,34 @@ class TestConflicts:
         assert stranger.archived
         assert (stranger.email, stranger.name, stranger.custom_attributes) == ("zoe@example.org", "Zoe Somebody", {})
 
+    @pytest.mark.parametrize("concurrency", [1, 5])
+    def test_an_email_that_its_holder_gives_up_in_the_same_run_is_had(self, bench: Bench, concurrency: int) -> None:
+        """Whichever of the two is written first."""
+        bench.sandbox.world.tables["members"].append(member_row("1002", "bo@example.com", "Bo", "Chen"))
+        waiting = contact("a", name="Ann Lee", custom_attributes={"Member Number": "1001"})
+        holder = contact("b", name="Bo Chen", email="ann@example.com", custom_attributes={"Member Number": "1002"})
+        bench.has(waiting, holder)
+        bench.concurrency = concurrency
+
+        rows = bench.told()
+
+        assert sorted(rows, key=str) == [("1001", "updated", waiting.id), ("1002", "updated", holder.id)]
+        assert (waiting.email, holder.email) == ("ann@example.com", "bo@example.com")
+        assert bench.sandbox.calls.by_status[409] <= 1
+
+    def test_two_that_hold_each_others_email_are_left_to_a_person(self, bench: Bench) -> None:
+        """Each is tried twice and no more."""
+        bench.sandbox.world.tables["members"].append(member_row("1002", "bo@example.com", "Bo", "Chen"))
+        one = contact("a", name="Ann Lee", email="bo@example.com", custom_attributes={"Member Number": "1001"})
+        other = contact("b", name="Bo Chen", email="ann@example.com", custom_attributes={"Member Number": "1002"})
+        bench.has(one, other)
+
+        rows = bench.told()
+
+        assert sorted(outcome for _, outcome, _ in rows) == ["review", "review"]
+        assert bench.sandbox.calls.by_status[409] == 4
+        assert (one.email, other.email) == ("bo@example.com", "ann@example.com")
+
     def test_a_409_is_never_sent_again(self, bench: Bench) -> None:
         bench.has(contact("a", external_id="1001", email="ann@example.com", archived=True))
 
