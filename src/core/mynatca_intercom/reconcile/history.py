@@ -63,16 +63,22 @@ class History:
 
     @property
     def freed(self) -> dict[str, str]:
-        """Contact id -> external id that was taken off it, where nothing was put in its place."""
+        """Contact id -> external id that was taken off it, where nothing was put in its place.
+
+        Not one that the run itself had put there: it was put back because the contact had become someone else's.
+        """
         freed: dict[str, str] = {}
+        given: set[tuple[str, str]] = set()
         for write in self._possible("update"):
             if write.contact_id and "external_id" in write.after:
                 after = write.after["external_id"] or ""
                 former = freed.get(write.contact_id) or write.before.get("external_id") or ""
-                if (after == "" or RELEASED.fullmatch(after)) and former and not RELEASED.fullmatch(former):
+                takes_off = (after == "" or RELEASED.fullmatch(after)) and former and not RELEASED.fullmatch(former)
+                if takes_off and (write.contact_id, former) not in given:
                     freed[write.contact_id] = former
                 else:
                     freed.pop(write.contact_id, None)
+                given.add((write.contact_id, after))
         return freed
 
     @property
