@@ -66,15 +66,26 @@ class _Already(Exception):
 
 
 def chains(writes: Iterable[Write]) -> list[list[Write]]:
-    """The writes to be taken back, each member's or contact's in a chain of its own, the last one first.
+    """The writes to be taken back, in chains that have neither a member nor a contact in common, the last one first.
 
     Writes that certainly had no effect are left out.
     """
-    found: defaultdict[str, list[Write]] = defaultdict(list)
-    for write in writes:
-        if write.effect != "failed":
-            found[write.member_number or write.contact_id or write.operation].append(write)
-    return sorted((chain[::-1] for chain in found.values()), key=lambda chain: -chain[0].seq)
+    possible = [write for write in writes if write.effect != "failed"]
+    chain_of: dict[str, list[Write]] = {}
+    for write in possible:
+        names = _names(write)
+        whole = [write]
+        for part in {id(part): part for name in names if (part := chain_of.get(name))}.values():
+            whole += part
+        chain_of |= dict.fromkeys((name for each in whole for name in _names(each)), whole)
+    found = {id(chain): sorted(chain, key=lambda write: -write.seq) for chain in chain_of.values()}
+    return sorted(found.values(), key=lambda chain: -chain[0].seq)
+
+
+def _names(write: Write) -> list[str]:
+    """What ties a write to others."""
+    names = {"member": write.member_number, "contact": write.contact_id}
+    return [f"{kind} {name}" for kind, name in names.items() if name] or [write.operation]
 
 
 class Undoer:
@@ -111,6 +122,7 @@ class Undoer:
         self._fatal: CredentialsRefused | OSError | None = None
         self._waiting: list[list[Write]] = []
         self._foreseen: set[str] = set()
+        self._foreseen_fields: defaultdict[str, Fields] = defaultdict(dict)
         self.rows: list[UndoRow] = []
 
     async def undo(self, plan: Sequence[list[Write]]) -> list[UndoRow]:
@@ -207,6 +219,8 @@ class Undoer:
             raise _Already
         if wanted and contact:
             await self._write_back(contact, wanted, write, seen)
+        else:
+            self._foreseen_fields[write.contact_id or ""] |= wanted
         if not wanted:
             raise Left("; ".join(kept))
         return "; ".join(kept) or None
@@ -214,12 +228,14 @@ class Undoer:
     def _restorable(self, write: Write, contact: Contact | None) -> tuple[Fields, list[str]]:
         """The fields to write back, and a sentence for each that is not.
 
-        No contact: a dry run cannot look at one that is still archived, and takes it for as the run left it.
+        No contact: a dry run cannot look at one that is still archived, and takes it for as the run left it, but for
+        what is taken back before.
         """
+        foreseen = {**write.after, **self._foreseen_fields[write.contact_id or ""]}
         wanted: Fields = {}
         kept: list[str] = []
         for name, after in write.after.items():
-            former, present = write.before.get(name), current(contact, name) if contact else after
+            former, present = write.before.get(name), current(contact, name) if contact else foreseen[name]
             if same(name, present, former, self._phone_region):
                 continue
             if not same(name, present, after, self._phone_region):
