@@ -189,6 +189,19 @@ class TestLeftToJudge:
 
         assert self.left(told) == []
 
+    def test_one_whose_number_was_freed_is_still_to_be_put_away(self, told: Told) -> None:
+        """A kill in between would leave it in sight, as a second user of its member."""
+        told.done("unarchive_to_judge")
+        told.number("1001", "released-c1")
+
+        assert self.left(told) == ["c1"]
+
+    def test_one_that_may_not_have_been_put_away(self, told: Told) -> None:
+        told.done("unarchive_to_judge")
+        told.intent("archive")
+
+        assert self.left(told) == ["c1"]
+
     def test_a_write_that_failed_was_not_its_turn(self, told: Told) -> None:
         told.done("unarchive_to_judge")
         told.failed("archive")

@@ -83,9 +83,20 @@ class History:
 
     @property
     def left_to_judge(self) -> list[Write]:
-        """Contacts that were brought back to look at them, and whose turn never came."""
-        last = {write.contact_id: write for write in self._possible() if write.contact_id}
-        return [write for write in last.values() if write.operation == "unarchive_to_judge"]
+        """Contacts that were brought back to look at them, and that may still be in sight though their turn never came.
+
+        Taking the number off one is but a step on the way to putting it away again, and an archive of which no answer
+        is known may never have been sent.
+        """
+        left: dict[str, Write] = {}
+        for write in self._possible():
+            contact_id = write.contact_id or ""
+            unsure = write.operation == "archive" and write.effect == "unknown"
+            if write.operation == "unarchive_to_judge":
+                left[contact_id] = write
+            elif not (unsure or _only_frees(write)):
+                left.pop(contact_id, None)
+        return list(left.values())
 
     @property
     def unclosed_archives(self) -> dict[str, Write]:
@@ -103,6 +114,12 @@ class History:
         for write in self.writes:
             if write.effect != "failed" and (not operations or write.operation in operations):
                 yield write
+
+
+def _only_frees(write: Write) -> bool:
+    """Whether it takes the number off a contact, and does nothing else."""
+    number = write.after.get("external_id") or ""
+    return write.after.keys() == {"external_id"} and (number == "" or bool(RELEASED.fullmatch(number)))
 
 
 def _lines(journal: Path) -> Iterator[_Line]:
