@@ -49,7 +49,7 @@ class TestUsage:
             ["sync", "--limit", "many"],
             ["sync", "--max-failed-rows", "5.5"],
             ["sync", "--max-failed-rows", "100%"],
-            ["sync", "--release", "archive"],
+            ["sync", "--release", "delete"],
             ["sync", "--output", "xml"],
             ["sink"],
             [],
@@ -288,6 +288,7 @@ class TestOutput:
         assert {file.name: file.stat().st_mode & 0o777 for file in night.folder.iterdir()} == {
             "journal.jsonl": 0o600,
             "plan.jsonl": 0o600,
+            "report.html": 0o600,
             "result.json": 0o600,
         }
 
@@ -348,7 +349,7 @@ class TestWhileRunning:
         samples = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
         assert float(samples["mynatca_intercom_run_actions_planned"]) == 400
         assert 0 < float(samples["mynatca_intercom_run_actions_done"]) < 400
-        assert float(samples['mynatca_intercom_run_members_total{outcome="created"}']) > 0
-        assert float(samples['mynatca_intercom_run_members_total{outcome="failed"}']) == 0
+        assert float(samples['mynatca_intercom_run_actions_total{outcome="created"}']) > 0
+        assert float(samples['mynatca_intercom_run_actions_total{outcome="failed"}']) == 0
         assert float(samples["mynatca_intercom_run_source_members"]) == 400
         assert all(name.startswith("mynatca_intercom_") for name in samples)

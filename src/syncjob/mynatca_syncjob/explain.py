@@ -25,27 +25,37 @@ async def explain(
             contact = await client.contact(contact_id)
         members = await asyncio.to_thread(source.all_members)
     except Merged as merged:
-        console.print(f"Contact {contact_id} was merged into {merged.survivor_id or 'another one'}.", highlight=False)
+        console.print(
+            f"Contact {contact_id} was merged into {merged.survivor_id or 'another one'}.",
+            highlight=False,
+            soft_wrap=True,
+        )
         return Exit.FAILED
     except NotFound:
-        console.print(f"Intercom shows no contact {contact_id}: it is unknown, archived or deleted.", highlight=False)
+        console.print(
+            f"Intercom shows no contact {contact_id}: it is unknown, archived or deleted.",
+            highlight=False,
+            soft_wrap=True,
+        )
         return Exit.FAILED
     except (CredentialsRefused, SourceRefused) as error:
-        console.print(f"{error}: check the credentials.", highlight=False)
+        console.print(f"{error}: check the credentials.", highlight=False, soft_wrap=True)
         return Exit.CREDENTIALS
     except (IntercomError, SourceError) as error:
-        console.print(str(error), highlight=False)
+        console.print(str(error), highlight=False, soft_wrap=True)
         return Exit.FAILED
     index = MemberIndex(members.members, phone_region, knows_all=True)
     _print(contact, match(contact, index), judgements(contact, index), console)
-    console.print(f"Judged against {len(members.members):,} members from {members.source}.", highlight=False)
+    console.print(
+        f"Judged against {len(members.members):,} members from {members.source}.", highlight=False, soft_wrap=True
+    )
     return Exit.DONE
 
 
 def _print(contact: Contact, verdict: Match, judged: Iterable[Match], console: Console) -> None:
     console.print(f"Contact {contact.id}, a {contact.role}{' with a UUID' if bears_uuid(contact) else ''}:", end=" ")
     number = f" as member {verdict.member.number}" if verdict.member else ""
-    console.print(f"[bold]{verdict.outcome}[/]{number}, as {verdict.reason}.", highlight=False)
+    console.print(f"[bold]{verdict.outcome}[/]{number}, as {verdict.reason}.", highlight=False, soft_wrap=True)
     table = Table(box=SIMPLE_HEAD)
     for column in ("Member", "Agrees", "Judged", "Why"):
         table.add_column(column)

@@ -69,6 +69,8 @@ def _json_rows(text: str, name: str) -> list[Any]:
         rows = json.loads(text)
     except json.JSONDecodeError as error:
         raise MappingsError(f"{name} is no JSON (line {error.lineno}): {error.msg}. {_EXAMPLE}") from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits, lists in lists in lists
+        raise MappingsError(f"{name} holds what no mappings file does. {_EXAMPLE}") from None
     if not isinstance(rows, list):
         raise MappingsError(f"{name} is not a list. {_EXAMPLE}")
     return rows
@@ -79,9 +81,9 @@ _EXAMPLE = 'It should be a list such as [{"contact_id": "65f0...", "member_numbe
 
 def _csv_rows(text: str, name: str) -> Iterator[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    if not set(_KEYS) <= set(reader.fieldnames or ()):
-        raise MappingsError(f"{name} is neither JSON nor CSV with the head line contact_id,member_number.")
     try:
+        if not set(_KEYS) <= set(reader.fieldnames or ()):
+            raise MappingsError(f"{name} is neither JSON nor CSV with the head line contact_id,member_number.")
         for row in reader:
             yield {key: value for key, value in row.items() if key in _KEYS or value}
     except csv.Error as error:
