@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The nightly sync in front of your eyes: a sandbox plays Intercom and Supabase, the real command does the work.
+# Sync, audit and undo in front of your eyes: a sandbox plays Intercom and Supabase, the real command does the work.
 set -euo pipefail
 
 members="${DEMO_MEMBERS:-20000}"
@@ -24,6 +24,7 @@ cat "$place/sandbox.log"
 
 export INTERCOM_URL="$url" INTERCOM_ACCESS_TOKEN=sandbox-token
 export SUPABASE_URL="$url" SUPABASE_KEY=sandbox-key RUNS_DIR="$place/runs"
+export INTERCOM_SEARCH_LAG_SECONDS=2 # the sandbox's search of conversations is never late
 
 heading "First night: what differs is mended"
 mynatca-syncjob sync --output text
@@ -31,6 +32,14 @@ mynatca-syncjob sync --output text
 heading "Second night: what was mended stays mended"
 mynatca-syncjob sync --output text
 
+heading "The audit: what is nobody's goes, unless somebody waits for an answer there"
+mynatca-syncjob audit --dry-run --output text
+RUN_ID=audit mynatca-syncjob audit --output text
+
+heading "Undo: the audit is taken back"
+mynatca-syncjob undo audit --output text
+
 heading "What you can look at"
-echo "  $place/runs/    each run's plan, journal and result"
-echo "  mynatca-syncjob sync --help, and README.md for settings and exit codes"
+echo "  $place/runs/*/report.html    what each run did and left to a person, in a browser"
+echo "  $place/runs/                 each run's plan, journal and result"
+echo "  mynatca-syncjob --help, and README.md for settings and exit codes"
