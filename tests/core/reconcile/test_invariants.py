@@ -4,23 +4,26 @@ Not here: undo (`test_undo`), crashes and lost answers at random points (`tests/
 """
 
 import copy
+import io
 import json
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, World
 from support.runs import Run, Runner, end_state
-from support.worlds import decisions, rules, worlds
+from support.worlds import EMAILS, decisions, rules, worlds
 
 # Without shrinking: an example takes three runs of a command, and the worlds are small as they come.
 random_worlds = settings(
@@ -290,3 +293,79 @@ def each_synced_member_has_one_user(world: World, run: Run, after: dict[str, Con
         assert users[number] <= 1
         if synced and number not in members_in_review(run):
             assert users[number] == 1
+
+
+few_worlds = settings(random_worlds, max_examples=8)
+
+
+@every_command
+@few_worlds
+@given(world=worlds(), options=rules, rows=decisions(), limit=st.integers(1, 4))
+def test_a_limited_run_goes_so_far_and_counts_the_rest(
+    sandbox: Sandbox,
+    folders: Iterator[Path],
+    command: Command,
+    world: World,
+    options: Options,
+    rows: list[dict[str, str]],
+    limit: int,
+) -> None:
+    """Invariant 12 with --limit: so many members or contacts at most, and the others are postponed."""
+    night = given_world(sandbox, next(folders), world, options, command, rows)
+    whole = night.run("--dry-run")
+
+    run = night.run("--limit", str(limit))
+
+    counts_add_up(run, len(rows))
+    assert run.actions == whole.actions[: len(run.actions)]
+    assert len({subject(action) for action in run.actions}) <= limit
+    assert (run.result["counts"]["postponed"] > 0) <= (len(run.actions) < len(whole.actions))
+
+
+@every_command
+@few_worlds
+@given(world=worlds(), options=rules, rows=decisions(), share=st.floats(0, 0.3))
+def test_nothing_personal_is_told(
+    sandbox: Sandbox,
+    folders: Iterator[Path],
+    command: Command,
+    world: World,
+    options: Options,
+    rows: list[dict[str, str]],
+    share: float,
+) -> None:
+    """Invariant 13: no email, phone or name in the log at its most talkative, in what is printed, or in the result."""
+    faulty = replace(options, fault_5xx=share, fault_drop_after=share / 3)
+    night = given_world(sandbox, next(folders), world, faulty, command, rows)
+    said = io.StringIO()
+
+    with redirect_stderr(said), redirect_stdout(said):
+        run = night.run("--output", "json", LOG_LEVEL="DEBUG", INTERCOM_MAX_ATTEMPTS="2")
+        undone = night.runner.undo(run.folder.name, "--output", "json", LOG_LEVEL="DEBUG", INTERCOM_MAX_ATTEMPTS="2")
+
+    results = ((each.folder / "result.json").read_text() for each in (run, undone))
+    public = "".join((said.getvalue(), *results)).lower()
+    secrets = [*EMAILS, "stranger@example.org", "5550142", "555-0142", "5550199", "okafor", "núñez", "ann lee"]
+    assert len(said.getvalue().splitlines()) > 3
+    assert [secret for secret in secrets if secret in public] == []
+
+
+@pytest.mark.parametrize("command", [("sync",), ("audit",)], ids=["sync", "audit"])
+@settings(random_worlds, max_examples=20)
+@given(world=worlds(), clear=st.sampled_from(("accept", "refuse", "ignore")), share=st.floats(0.05, 0.4))
+def test_a_failing_row_stops_no_other_and_the_retry_ends_alike(
+    sandbox: Sandbox, folders: Iterator[Path], command: Command, world: World, clear: Any, share: float
+) -> None:
+    """Invariants 10 and 12: with writes that fail for good, a retry of the run reaches the undisturbed end state."""
+    calm = Options(limit=None, clear_external_id=clear)
+    given_world(sandbox, next(folders), copy.deepcopy(world), calm, command, []).run()
+    undisturbed = end_state(sandbox)
+    night = given_world(sandbox, next(folders), world, calm, command, [])
+    sandbox.options = replace(calm, fault_5xx=share, fault_drop_after=share / 2, fault_seed=int(share * 1000))
+
+    disturbed = night.run(INTERCOM_MAX_ATTEMPTS="1", RUN_ID="night")
+    sandbox.options = calm
+    night.run(RUN_ID="night")
+
+    assert disturbed.exit_code in (0, 1, 3)
+    assert end_state(sandbox) == undisturbed
