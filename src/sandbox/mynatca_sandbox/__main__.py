@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -58,6 +59,8 @@ async def _run(state: State, sock: socket.socket) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mynatca_sandbox").setLevel(logging.INFO)
     async with serving(state, sock):
         _announce(state, sock)
         await stop.wait()

@@ -25,6 +25,7 @@ from mynatca_sandbox.intercom.tags import tags
 from mynatca_sandbox.intercom.tickets import tickets
 from mynatca_sandbox.state import State, state_of
 from mynatca_sandbox.supabase.blueprint import supabase_blueprint
+from mynatca_sandbox.webhooks.blueprint import webhooks
 
 INTERCOM = (
     admins,
@@ -57,7 +58,7 @@ def build_app(state: State, observe: Observer | None = None, before: Before | No
     # It rewrites Sanic's own methods, which fails for the second app of a process.
     app.config.TOUCHUP = False
     supabase = supabase_blueprint(lambda: state.world, lambda: state.options.supabase_key)
-    app.blueprint((control, supabase, *INTERCOM))
+    app.blueprint((control, webhooks, supabase, *INTERCOM))
     # By priority, as Sanic would run a blueprint's middleware first.
     app.register_middleware(_count_arrival, "request", priority=2)
     app.register_middleware(gate.before, "request", priority=1)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
+Address = Annotated[str, Field(pattern="^(https?://.+)?$")]
 Suspended = Literal["listed", "hidden"]
 
 
@@ -55,6 +56,17 @@ class Options:
     ] = "listed"
     access_token: Annotated[str, Field(description="the Bearer token that Intercom accepts")] = "sandbox-token"  # noqa: S105  - made up
     supabase_key: Annotated[str, Field(description="the API key that Supabase accepts")] = "sandbox-key"
+    webhook_url: Annotated[
+        Address, Field(description="where the notifications of changes go; empty: nowhere, and none is made")
+    ] = ""
+    client_secret: Annotated[str, Field(description="the app's secret, by which notifications are signed")] = (
+        "sandbox-secret"  # noqa: S105  - made up
+    )
+    webhook_retry_seconds: Annotated[
+        Seconds, Field(description="time until a notification that was not taken is sent once more")
+    ] = 60
+    webhook_duplicates: Annotated[Rate, Field(description="rate of notifications that are sent twice")] = 0
+    webhook_delay: Annotated[Seconds, Field(description="time from a change until its notification is sent")] = 0
     fault_429: Annotated[Rate, Field(description="rate of calls refused as if the window were used up")] = 0
     fault_5xx: Annotated[Rate, Field(description="rate of calls answered 500, 502, 503 or 504 without effect")] = 0
     fault_drop_before: Annotated[Rate, Field(description="rate of connections cut before the call took effect")] = 0

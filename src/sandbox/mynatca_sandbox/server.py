@@ -31,10 +31,12 @@ async def serving(
     if server is None:
         raise RuntimeError("Sanic made no server")
     await server.startup()  # type: ignore[no-untyped-call]  # Sanic's
+    state.webhooks.check_url()
     try:
         yield
     finally:
         await server.close()  # type: ignore[no-untyped-call]  # Sanic's
+        await state.webhooks.stop()
         Sanic.unregister_app(app)
 
 

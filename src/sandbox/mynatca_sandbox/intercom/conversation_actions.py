@@ -7,6 +7,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from mynatca_sandbox.intercom import errors
 from mynatca_sandbox.intercom.call import acting_admin, body_of, required, store_of, version_of
 from mynatca_sandbox.intercom.conversations import found, shown
+from mynatca_sandbox.intercom.events import ContactReplied
 from mynatca_sandbox.intercom.fields import read_moment
 from mynatca_sandbox.intercom.notes import html
 from mynatca_sandbox.intercom.serialize import conversation_json
@@ -88,6 +89,7 @@ def _contact_replies(store: Store, conversation: Conversation, body: dict[str, A
     part = Part("", kind, html(required(body, "body")), 0, contact.role, contact.id)
     _add_part(store, conversation, part)
     store.update(contact, last_replied_at=store.now())
+    store.happened(ContactReplied(conversation, part))
 
 
 def _replying_contact(store: Store, body: dict[str, Any]) -> Contact:

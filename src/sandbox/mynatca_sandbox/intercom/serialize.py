@@ -195,7 +195,7 @@ def conversation_json(
         "source": _source(conversation, store),
     }
     if with_parts:
-        described["conversation_parts"] = _parts(conversation, store)
+        described["conversation_parts"] = part_list_json(conversation.parts, store)
     return described
 
 
@@ -229,8 +229,9 @@ def _person(kind: str, person: Contact | Admin) -> dict[str, Any]:
     return {"type": kind, "id": person.id, "name": person.name, "email": person.email}
 
 
-def _parts(conversation: Conversation, store: Store) -> dict[str, Any]:
-    newest = conversation.parts[-MAX_PARTS:]
+def part_list_json(parts: list[Part], store: Store) -> dict[str, Any]:
+    """Return the newest of a conversation's parts."""
+    newest = parts[-MAX_PARTS:]
     return {
         "type": "conversation_part.list",
         "conversation_parts": [_part(part, store) for part in newest],

@@ -8,11 +8,12 @@ import copy
 import time
 import zlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from mynatca_sandbox.intercom.events import ContactChanged, ContactCreated, ConversationBegun, Event
 from mynatca_sandbox.options import Suspended
 from mynatca_sandbox.world.model import Admin, Contact, Conversation, Role, Ticket, World
 
@@ -29,10 +30,13 @@ class Store:
 
     A test may change fields of the world's records in place; after changing an identifier or what makes a
     contact live, or adding records, it makes a new store (`Sandbox.reset`).
+
+    `happened` is told of each event, just after it.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, happened: Callable[[Event], None] = lambda _: None) -> None:
         self.world = world
+        self.happened = happened
         self.contacts = {contact.id: contact for contact in world.contacts}
         self.conversations = {conversation.id: conversation for conversation in world.conversations}
         self.tickets = {ticket.id: ticket for ticket in world.tickets}
@@ -152,6 +156,7 @@ class Store:
         self.contacts[contact_id] = contact
         self._sequence.append(contact)
         self._enter(contact)
+        self.happened(ContactCreated(contact))
         return contact
 
     def update(self, contact: Contact, **changes: Any) -> None:
@@ -162,22 +167,25 @@ class Store:
         changes = {name: value for name, value in changes.items() if getattr(contact, name) != value}
         if not changes:
             return
-        self._remember(contact, copy.copy(contact))
+        former = copy.copy(contact)
+        self._remember(contact, former)
         self._leave(contact)
         for name, value in changes.items():
             setattr(contact, name, value)
         contact.updated_at = max(self.now(), contact.updated_at + 1)
         self._enter(contact)
+        self.happened(ContactChanged(contact, former))
 
     def touch(self, item: Conversation | Ticket) -> None:
         """Move `updated_at`, by at least one second."""
         item.updated_at = max(self.now(), item.updated_at + 1)
 
     def add_conversation(self, conversation: Conversation) -> None:
-        """Add a conversation."""
+        """Add a conversation that a contact began."""
         self.world.conversations.append(conversation)
         self.conversations[conversation.id] = conversation
         self._join(conversation)
+        self.happened(ConversationBegun(conversation))
 
     def remove_conversation(self, conversation: Conversation) -> None:
         """Delete a conversation for good."""

@@ -10,6 +10,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from mynatca_sandbox.intercom import errors
 from mynatca_sandbox.intercom.call import acting_admin, body_of, named_contact, required, store_of
 from mynatca_sandbox.intercom.errors import ApiError
+from mynatca_sandbox.intercom.events import ConversationTagged
 from mynatca_sandbox.intercom.serialize import applied_tag_json, tag_json
 from mynatca_sandbox.intercom.store import Store
 from mynatca_sandbox.responses import json_response
@@ -164,6 +165,8 @@ def _tag(request: Request, item: Conversation | Ticket) -> HTTPResponse:
     if tag_id not in item.tag_ids:
         item.tag_ids = [*item.tag_ids, tag_id]
         store.touch(item)
+        if isinstance(item, Conversation):
+            store.happened(ConversationTagged(item, tag_id))
     return json_response(applied_tag_json(tag_id, store, admin.id))
 
 
