@@ -55,8 +55,8 @@ docs: $(READY) ## Write the generated pages of docs/
 	@$(BIN)/python tools/generate_docs.py
 
 .PHONY: bench
-bench: $(READY) ## Measure everything anew into benchmarks/results.json (about 15 minutes)
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: $(READY) ## Measure everything anew into benchmarks/results.json (about 25 minutes)
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 	@$(BIN)/python tools/generate_docs.py
 
 .PHONY: lock

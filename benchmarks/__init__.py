@@ -1,0 +1,1 @@
+"""What `make bench` measures; `run` is the command line, every other module measures one thing or helps with it."""
