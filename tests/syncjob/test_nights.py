@@ -89,6 +89,22 @@ def test_a_holder_that_was_deleted_for_good_does_not_stop_the_next_attempt(
     assert [run.result["counts"]["review"] for run in runs] == [1, 1]
 
 
+def test_a_number_on_a_part_of_an_archived_contact_is_left_to_a_person(start_sandbox: Start, tmp_path: Path) -> None:
+    """Nothing takes it off a contact that was merged away, also not when that one's survivor is an older duplicate."""
+    world = generate(WorldOptions(members=5, contacts="synced"))
+    newest = world.contacts[0]
+    older, part = copy.copy(newest), copy.copy(newest)
+    older.id, older.created_at = "a" * 24, newest.created_at - 1
+    part.id, part.merged_into = "b" * 24, older.id
+    newest.external_id, older.external_id = None, "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+    world.contacts += [older, part]
+
+    run = Runner(start_sandbox(world, Options(limit=None)), tmp_path).audit()
+
+    assert run.exit_code == 0
+    assert [(row["outcome"], row["contact_id"]) for row in run.result["rows"]] == [("review", older.id)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_contact_gets_another_persons_data(start_sandbox: Start, tmp_path: Path, seed: int) -> None:
     """In worlds whose truth is known, a contact that bears a number after the night is really that member."""

@@ -70,9 +70,15 @@ class Conflicts:
         except Merged as merged:
             if merged.survivor_id is None:
                 raise Undecided("the details are held by a contact that was merged away", contact_id) from None
-            return await self._client.contact(merged.survivor_id)
+            return await self._survivor(merged.survivor_id)
         except NotFound:
             raise Undecided("the details are held by a contact that cannot be restored", contact_id) from None
+
+    async def _survivor(self, contact_id: str) -> Contact:
+        try:
+            return await self._client.contact(contact_id)
+        except (NotFound, Merged):
+            raise Undecided("the details are held by a part of a contact that is archived", contact_id) from None
 
     async def _revived(self, contact_id: str, member: Member) -> bool:
         """Bring the holder back; False when it is back, was merged away (400) or deleted (500, or 404)."""
