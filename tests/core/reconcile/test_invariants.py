@@ -27,7 +27,7 @@ from support.worlds import EMAILS, decisions, rules, worlds
 
 # Without shrinking: an example takes three runs of a command, and the worlds are small as they come.
 random_worlds = settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -351,7 +351,7 @@ def test_nothing_personal_is_told(
 
 
 @pytest.mark.parametrize("command", [("sync",), ("audit",)], ids=["sync", "audit"])
-@settings(random_worlds, max_examples=20)
+@settings(random_worlds, max_examples=15)
 @given(world=worlds(), clear=st.sampled_from(("accept", "refuse", "ignore")), share=st.floats(0.05, 0.4))
 def test_a_failing_row_stops_no_other_and_the_retry_ends_alike(
     sandbox: Sandbox, folders: Iterator[Path], command: Command, world: World, clear: Any, share: float

@@ -129,7 +129,7 @@ edits = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(("name", "region")
 
 @pytest.mark.parametrize("command", ["sync", "audit", "manual-update"])
 @settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -186,7 +186,10 @@ def test_a_run_is_taken_back_and_brought_again(
 
 
 def what_was_edited_stays(run: Run, undone: Run, edited: list[tuple[str, str]], now: State) -> None:
-    """A person's later word is not overwritten, and listed where the run had written the field too."""
+    """A person's later word is not overwritten, and listed where the run had written the field too.
+
+    Where a write is left as a whole, that is what is listed.
+    """
     reasons = [(row["contact_id"], row["reason"] or "") for row in undone.result["rows"]]
     failed = {line["intent"] for line in run.journal if line["state"] == "failed"}
     for contact_id, name in edited:
@@ -194,7 +197,10 @@ def what_was_edited_stays(run: Run, undone: Run, edited: list[tuple[str, str]], 
         for line in run.journal:
             own = line.get("contact_id") == contact_id and line.get("operation") == "update"
             if own and name in line["after"] and line["seq"] not in failed:
-                assert any(id_ == contact_id and f"{name} was edited since" in why for id_, why in reasons)
+                assert any(
+                    id_ == contact_id and (f"{name} was edited since" in why or why.startswith(UNFORESEEABLE))
+                    for id_, why in reasons
+                )
 
 
 class TestCases:
