@@ -7,7 +7,7 @@ never stops the others.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -17,7 +17,7 @@ from mynatca_intercom.intercom.errors import AnswerError, CredentialsRefused, In
 from mynatca_intercom.reconcile.conflicts import Blocked, Undecided
 from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.match import MemberIndex
-from mynatca_intercom.reconcile.plan import Action, ActionKind, Plan
+from mynatca_intercom.reconcile.plan import Action, ActionKind, Case, Plan
 from mynatca_intercom.reconcile.retire import Gone, Retirer
 from mynatca_intercom.reconcile.settle import Settler
 from mynatca_intercom.reconcile.writer import Writer
@@ -72,12 +72,19 @@ class Row:
         return self.action.member.number if self.action.member else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """What of a case is still to be done; `left` is how its writes so far left the contacts."""
+@dataclass(slots=True)
+class _Work:
+    """A case and how far it is: how its writes so far left the contacts, and what keeps the others from being done."""
 
-    actions: Sequence[Action]
+    case: Case
+    done: int = 0
     left: dict[str, Contact] = field(default_factory=dict)
+    hindrance: Row | None = None
+
+    @property
+    def rest(self) -> tuple[Action, ...]:
+        """The actions that are still to be done."""
+        return self.case.actions[self.done :]
 
 
 class Applier:
@@ -112,22 +119,25 @@ class Applier:
         self._finished = finished
         self._failed_in_a_row = 0
         self._rows: list[Row] = []
-        self._waiting: list[_Rest] = []
+        self._waiting: list[_Work] = []
         self._fatal: IntercomError | OSError | None = None
 
     async def apply(self, plan: Plan) -> list[Row]:
         """Carry out all cases, those that free a number or an email before the others.
 
-        What met another contact's number or email is tried once more at the end, when that one may have moved on.
+        First of all are numbers that persons' decisions take off contacts: a decision of the same run may give the
+        same contact another number, which no late call may take off again. What met another contact's number or email
+        is tried once more at the end, when that one may have moved on.
 
         Raises:
             CredentialsRefused, NoAnswer, ServerFailed: Intercom lets nothing more through; `rows` has what was done.
             OSError: the journal cannot be written.
         """
-        await self._all([_Rest(case.actions) for case in plan.cases if case.frees], last=False)
-        await self._all([_Rest(case.actions) for case in plan.cases if not case.frees], last=False)
-        waiting, self._waiting = self._waiting, []
-        await self._all(waiting, last=True)
+        cases = [_Work(case) for case in plan.cases]
+        await self._all(cases, self._free)
+        await self._all([work for work in cases if work.case.frees], self._go_on)
+        await self._all([work for work in cases if not work.case.frees], self._go_on)
+        await self._all(self._waiting, self._end)
         if self._fatal:
             raise self._fatal
         return self._rows
@@ -137,37 +147,55 @@ class Applier:
         """What became of the actions so far."""
         return self._rows
 
-    async def _all(self, wave: Sequence[_Rest], *, last: bool) -> None:
-        cases = iter(wave)
+    async def _all(self, wave: Sequence[_Work], step: Callable[[_Work], Awaitable[None]]) -> None:
+        works = iter(wave)
 
         async def worker() -> None:
-            for case in cases:
-                await self._case(case, last=last)
+            for work in works:
+                await step(work)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._concurrency, len(wave))):
                 group.create_task(worker())
 
-    async def _case(self, case: _Rest, *, last: bool) -> None:
-        """The actions in their order; after one that did not succeed the others would stand on nothing."""
-        hindrance: Row | None = None
-        for position, action in enumerate(case.actions):
-            if hindrance:
-                reason = f"waits for an earlier step: {hindrance.reason}"
-                row = Row(action, hindrance.outcome, _id_of(action), reason)
-            elif self._stop.is_set() or self._fatal:
-                row = Row(action, "not_reached", _id_of(action))
-            else:
-                try:
-                    row = await self._row(action, case.left)
-                except Blocked as blocked:
-                    if not last:
-                        self._waiting.append(_Rest(case.actions[position:], case.left))
-                        return
-                    row = Row(action, "review", blocked.contact_id, blocked.reason)
-                hindrance = row if row.outcome in ("review", "failed") else None
-            self._rows.append(row)
-            self._finished(row)
+    async def _free(self, work: _Work) -> None:
+        while work.rest and work.rest[0].kind == "free_number":
+            await self._step(work)
+
+    async def _go_on(self, work: _Work) -> None:
+        """The actions in their order, up to one that meets another contact's number or email."""
+        try:
+            await self._end(work, last=False)
+        except Blocked:
+            self._waiting.append(work)
+
+    async def _end(self, work: _Work, *, last: bool = True) -> None:
+        while work.rest:
+            await self._step(work, last=last)
+
+    async def _step(self, work: _Work, *, last: bool = True) -> None:
+        """The next action; after one that did not succeed the others would stand on nothing.
+
+        Raises:
+            Blocked: it is to be tried again; not if this is the `last` time.
+        """
+        action = work.rest[0]
+        if work.hindrance:
+            reason = f"waits for an earlier step: {work.hindrance.reason}"
+            row = Row(action, work.hindrance.outcome, _id_of(action), reason)
+        elif self._stop.is_set() or self._fatal:
+            row = Row(action, "not_reached", _id_of(action))
+        else:
+            try:
+                row = await self._row(action, work.left)
+            except Blocked as blocked:
+                if not last:
+                    raise
+                row = Row(action, "review", blocked.contact_id, blocked.reason)
+            work.hindrance = row if row.outcome in ("review", "failed") else None
+        work.done += 1
+        self._rows.append(row)
+        self._finished(row)
 
     async def _row(self, action: Action, left: dict[str, Contact]) -> Row:
         number, contact_id = action.member.number if action.member else None, _id_of(action)
