@@ -34,11 +34,11 @@ class Desk:
         self.runner.sandbox.world.contacts[:] = people
         self.runner.sandbox.reset(self.runner.sandbox.world)
 
-    def decide(self, *pairs: Pair, flags: tuple[str, ...] = ()) -> Run:
+    def decide(self, *pairs: Pair, flags: tuple[str, ...] = (), settings: dict[str, str] | None = None) -> Run:
         """Run with these rows: contact (or its id) and number."""
         rows = [{"contact_id": who if isinstance(who, str) else who.id, "member_number": no} for who, no in pairs]
         self._file.write_text(json.dumps(rows))
-        return self.runner.manual_update(self._file, *flags)
+        return self.runner.manual_update(self._file, *flags, **(settings or {}))
 
 
 @pytest.fixture
@@ -82,6 +82,26 @@ def test_a_ring_of_three_numbers_ends_right(desk: Desk) -> None:
 
     assert run.exit_code == 0
     assert [person.external_id for person in people] == ["1001", "1002", "1003"]
+
+
+@pytest.mark.parametrize("concurrency", ["1", "50"])
+def test_all_numbers_are_freed_before_the_first_is_given(desk: Desk, concurrency: str) -> None:
+    """Else a call that is late, or sent again, could take a number off that another row has just given."""
+    people = [
+        contact(letter, external_id=number) for letter, number in zip("abc", ("1002", "1003", "1001"), strict=True)
+    ]
+    desk.has(*people)
+
+    run = desk.decide(
+        *zip(people, ("1001", "1002", "1003"), strict=True), settings={"INTERCOM_CONCURRENCY": concurrency}
+    )
+
+    writes = {line["seq"]: line for line in run.journal if line["state"] == "intent"}
+    ended = [line for line in run.journal if line["state"] == "done"]
+    freed = [line["seq"] for line in ended if writes[line["intent"]]["after"] == {"external_id": ""}]
+    given = [seq for seq, line in writes.items() if line["after"]["external_id"]]
+    assert (len(freed), len(given)) == (3, 3)
+    assert max(freed) < min(given)
 
 
 def test_rows_that_cannot_be_carried_out_fail_and_the_others_go_on(desk: Desk) -> None:
