@@ -1,0 +1,115 @@
+"""Group commit: what many callers want written at the same time costs one transaction, and so one sync to disk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mynatca_webhook.store.errors import StoreUnavailable, unavailable
+
+I = TypeVar("I")  # noqa: E741 - an item
+R = TypeVar("R")
+
+Write = Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[R]]]
+"""Writes items within the transaction that it is given, and returns a result for each."""
+
+MAX_TOGETHER = 1000
+"""Items of one transaction at most, so that no caller waits for an endless one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """An item to be written; nobody waits for one without `result`."""
+
+    write: Write[Any, Any]
+    item: Any
+    result: asyncio.Future[Any] | None
+
+    @property
+    def given_up(self) -> bool:
+        return self.result is not None and self.result.done()
+
+
+class GroupCommit:
+    """Writes for all tasks of a process, one transaction after the other.
+
+    Args:
+        begin: makes a transaction that will write.
+        timeout_seconds: how long a caller waits at most, and a transaction takes.
+    """
+
+    def __init__(
+        self, begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]], timeout_seconds: float
+    ) -> None:
+        self._begin = begin
+        self._timeout_seconds = timeout_seconds
+        self._due: list[_Request] = []
+        self._wanted = asyncio.Event()
+
+    async def write(self, write: Write[I, R], item: I) -> R:
+        """Have an item written; returns once it is durable.
+
+        Raises:
+            StoreUnavailable: it was not written, or not known to be within the time. Nobody who gave up waiting has
+                to fear that it is written later than with the transaction that is under way.
+        """
+        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._due.append(_Request(write, item, result))
+        self._wanted.set()
+        with unavailable():
+            async with asyncio.timeout(self._timeout_seconds):
+                return await result
+
+    def write_later(self, write: Write[I, R], item: I) -> None:
+        """Have an item written with the next transaction, which it does not bring about; or the next that succeeds."""
+        self._due.append(_Request(write, item, None))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write while the context lasts. At its end those who still wait get `StoreUnavailable`."""
+        task = asyncio.create_task(self._run(), name="group commit")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            _fail(self._due, StoreUnavailable("the store is closed"))
+
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._due = [request for request in self._due if not request.given_up]
+            requests, self._due = self._due[:MAX_TOGETHER], self._due[MAX_TOGETHER:]
+            try:
+                await self._commit(requests)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and others go on
+                _fail(requests, error)
+                self._due[:0] = [request for request in requests if request.result is None]
+            except asyncio.CancelledError:
+                _fail(requests, StoreUnavailable("the store is closed"))
+                raise
+            if all(request.result is None for request in self._due):
+                self._wanted.clear()
+
+    async def _commit(self, requests: Sequence[_Request]) -> None:
+        groups: dict[Write[Any, Any], list[_Request]] = {}
+        for request in requests:
+            groups.setdefault(request.write, []).append(request)
+        results: list[tuple[_Request, Any]] = []
+        with unavailable():
+            async with asyncio.timeout(self._timeout_seconds), self._begin() as connection:
+                for write, group in groups.items():
+                    results += zip(group, await write(connection, [request.item for request in group]), strict=True)
+        for request, result in results:
+            if request.result and not request.result.done():
+                request.result.set_result(result)
+
+
+def _fail(requests: Sequence[_Request], error: Exception) -> None:
+    for request in requests:
+        if request.result and not request.result.done():
+            request.result.set_exception(error)

@@ -1,0 +1,99 @@
+"""The tables of the store. Moments are seconds since 1970, so that both databases reckon alike."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+VERSION = 1
+"""Of the tables below; a store of another version is not touched."""
+
+METADATA = MetaData()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, in UTC; one without a time zone is refused."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:  # noqa: ARG002 - its API
+        """To seconds."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment has no time zone")
+        return None if value is None else value.timestamp()
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its API
+        """From seconds."""
+        return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def _number() -> Column[int]:
+    """Counts up; SQLite does so for columns of exactly this type."""
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+STORE = Table(
+    "webhook_store",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("written_at", Double, nullable=False),
+)
+
+EVENTS = Table(
+    "webhook_events",
+    METADATA,
+    _number(),
+    Column("notification_id", Text, nullable=False, unique=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, done, dead
+    Column("ended_at", Moment),  # done or dead since
+    Column("attempts", Integer),  # of a dead one
+    Column("reason", Text),  # same
+    Index("webhook_events_by_key", "state", "key"),
+    Index("webhook_events_by_end", "state", "ended_at"),
+)
+
+# One row for each key that has waiting events. A worker locks it, and whoever adds events of the key does so too:
+# so none is left behind without a job by a worker that just found no more.
+JOBS = Table(
+    "webhook_jobs",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("due_at", Double, nullable=False),  # may be claimed from then on; of a claimed one: when its lease ends
+    Column("attempts", Integer, nullable=False),
+    Column("claim", Text),
+    Column("reason", Text),
+    Index("webhook_jobs_by_due", "due_at"),
+)
+
+# `seq` counts the lines of one process (`origin`); an export numbers them anew.
+JOURNAL = Table(
+    "webhook_journal",
+    METADATA,
+    _number(),
+    Column("origin", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("intent", Integer),  # the intent of the same origin that this line tells the end of
+    Column("at", Moment, nullable=False),
+    Column("entry", Text, nullable=False),  # the rest of the line, JSON in ASCII: PostgreSQL refuses some letters
+    UniqueConstraint("origin", "seq"),
+    Index("webhook_journal_by_time", "at"),
+)
