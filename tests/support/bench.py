@@ -17,6 +17,7 @@ from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.judged import JudgedContacts
 from mynatca_intercom.reconcile.match import MemberIndex
 from mynatca_intercom.reconcile.plan import Plan, Scope
+from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, MemberSettings, SupabaseSettings, load
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
@@ -70,7 +71,9 @@ class Bench:
             self.plan = make_plan(judged, scope, await client.open_work() if scope.archive else OpenWork())
             change()
             self.sandbox.reset(self.sandbox.world, options)
-            applier = Applier(client, journal, index, admin_id="1", concurrency=self.concurrency, stop=asyncio.Event())
+            applier = Applier(
+                client, Writer(client, journal, "1"), index, concurrency=self.concurrency, stop=asyncio.Event()
+            )
             return await applier.apply(self.plan)
 
     def members(self) -> tuple[Member, ...]:

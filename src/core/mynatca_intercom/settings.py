@@ -290,6 +290,23 @@ class MemberSettings(Settings):
     )
 
 
+class TagSettings(Settings):
+    """How a teammate asks for a contact to be synced again."""
+
+    tag: str = Field(
+        "mynatca-sync",
+        alias="SYNC_TAG",
+        description="Tag on a conversation that asks for its contact to be synced.",
+        examples=["mynatca-sync"],
+    )
+    attribute: str = Field(
+        "Member Number Verification",
+        alias="SYNC_NUMBER_ATTRIBUTE",
+        description="Conversation attribute in which the teammate notes the member number.",
+        examples=["Member Number Verification"],
+    )
+
+
 class RunSettings(Settings):
     """Where a run leaves its traces."""
 
@@ -338,6 +355,7 @@ GROUPS: tuple[type[Settings], ...] = (
     MySQLSettings,
     DirectorySettings,
     MemberSettings,
+    TagSettings,
     RunSettings,
 )
 

@@ -20,7 +20,14 @@ from mynatca_intercom.members.directory import Directory, open_directory
 from mynatca_intercom.metrics import REGISTRY
 from mynatca_intercom.reconcile.plan import Scope
 from mynatca_intercom.reconcile.run_folder import RunFolder
-from mynatca_intercom.settings import IntercomSettings, MemberSettings, RunSettings, SettingsError, load
+from mynatca_intercom.settings import (
+    IntercomSettings,
+    MemberSettings,
+    RunSettings,
+    SettingsError,
+    TagSettings,
+    load,
+)
 from mynatca_syncjob.arguments import parser
 from mynatca_syncjob.explain import explain
 from mynatca_syncjob.mappings import Decision, MappingsError, read_mappings
@@ -29,6 +36,7 @@ from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.report import print_report
 from mynatca_syncjob.result import Exit, Result
 from mynatca_syncjob.run import Run, RunOptions, run_folder_failure
+from mynatca_syncjob.sweep import Sweep, SweepOptions
 from mynatca_syncjob.undo import Undo, UndoOptions
 
 log = logging.getLogger("mynatca_syncjob")
@@ -78,7 +86,7 @@ class Command:
         if kind == "undo":
             return self._undo(run_id)
         with open_directory(self._environment) as directory:
-            return self._run(run_id, directory)
+            return (self._sweep if kind == "sweep" else self._run)(run_id, directory)
 
     def _explain(self) -> Exit:
         with open_directory(self._environment) as directory:
@@ -119,6 +127,24 @@ class Command:
             return Scope("contacts", decisions={})
         archive = not self._options.no_archive
         return Scope("contacts", strangers=True, leads_only=self._options.leads_only, archive=archive)
+
+    def _sweep(self, run_id: str, directory: Directory) -> Exit:
+        folder = self._folder(run_id)
+        options = SweepOptions(
+            tags=load(TagSettings, self._environment),
+            recent_hours=self._options.recent_hours,
+            dry_run=self._options.dry_run,
+            limit=self._options.limit,
+            max_failed_rows=self._options.max_failed_rows,
+            phone_region=self._rules.phone_region,
+        )
+        result = Result(run_id, "sweep", options.dry_run, _moment(self._started))
+
+        async def work(stop: asyncio.Event, progress: RunProgress) -> None:
+            await Sweep(directory, self._intercom, folder, options, progress, stop).run(result)
+
+        self._carry_out(work, result)
+        return self._publish(result, folder)
 
     def _undo(self, run_id: str) -> Exit:
         options = UndoOptions(

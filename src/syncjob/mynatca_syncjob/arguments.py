@@ -49,6 +49,21 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--explain", metavar="CONTACT_ID", help="only print how this contact is judged")
     manual = _command(commands, "manual-update", "apply a person's decisions", _MAPPINGS)
     manual.add_argument("file", metavar="FILE", help="mappings file, or - for standard input")
+    sweep = _command(
+        commands,
+        "sweep",
+        "carry out what tags ask for, and look at recent conversations",
+        "Carry out every conversation that bears the sync tag, and enrich the contacts of recent conversations that "
+        "bear no member's number. Meant to run every 15 minutes, beside the webhook or without one.",
+        brakes=False,
+    )
+    sweep.add_argument(
+        "--recent-hours",
+        type=_positive,
+        default=24,
+        metavar="N",
+        help="look at conversations that changed within so many hours (default 24)",
+    )
     undo = _command(
         commands,
         "undo",
@@ -60,9 +75,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    description: str,
+    *,
+    brakes: bool = True,
 ) -> argparse.ArgumentParser:
-    """One command with the flags that all have."""
+    """One command with the flags that all have, and the brakes' where it makes a plan of all that it will do."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -81,13 +101,14 @@ def _command(
         metavar="N|P%",
         help="rows that may fail, as a number or a share of all, before the exit code is 3 (default 0)",
     )
-    command.add_argument(
-        "--release",
-        action="append",
-        default=[],
-        choices=get_args(BrakeClass),
-        help="go on in spite of this brake; may be given several times",
-    )
+    if brakes:
+        command.add_argument(
+            "--release",
+            action="append",
+            default=[],
+            choices=get_args(BrakeClass),
+            help="go on in spite of this brake; may be given several times",
+        )
     command.add_argument(
         "--output",
         choices=("text", "json"),

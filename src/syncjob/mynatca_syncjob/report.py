@@ -19,6 +19,9 @@ WORDS = {
     "open_work": "nobody's, kept for open work",
     "active": "nobody's, kept as active just now",
     "out_of_scope": "not looked at",
+    "unmatched": "nobody's",
+    "ambiguous": "in doubt",
+    "gone": "archived or deleted",
     "review": "need a person",
     "failed": "failed",
     "not_reached": "not reached",
@@ -44,6 +47,7 @@ _COUNTED = {
     "audit": "Contacts",
     "manual-update": "Rows",
     "undo": "Writes",
+    "sweep": "Tags and contacts",
 }
 _LEFT_OUT = {
     "phone_unparsable": "phones that cannot be phone numbers",

@@ -219,26 +219,19 @@ class Run:
         self.rows = []
         async with Journal(self._folder.journal) as journal:
             if plan.actions:
-                writer = Writer(client, journal)
+                writer = Writer(client, journal, admin_id)
                 await ensure_attributes(client, writer.create_attribute if self._intercom.create_attributes else None)
-                await self._apply(client, journal, plan, index, admin_id, result)
+                await self._apply(client, writer, plan, index, result)
             await self._close(client, journal, plan, result)
 
     async def _apply(
-        self,
-        client: IntercomClient,
-        journal: Journal,
-        plan: Plan,
-        index: MemberIndex,
-        admin_id: str | None,
-        result: Result,
+        self, client: IntercomClient, writer: Writer, plan: Plan, index: MemberIndex, result: Result
     ) -> None:
         self._progress.writes(len(plan.actions))
         applier = Applier(
             client,
-            journal,
+            writer,
             index,
-            admin_id=admin_id,
             concurrency=self._intercom.concurrency,
             stop=self._stop,
             finished=self._progress.finished,

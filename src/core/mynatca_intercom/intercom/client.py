@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from mynatca_intercom.intercom.contact import Contact, ContactListing, Reference
-from mynatca_intercom.intercom.conversation import Conversation, OpenWork, by_contact
+from mynatca_intercom.intercom.conversation import Conversation, OpenWork, WholeConversation, by_contact
+from mynatca_intercom.intercom.errors import Merged, NotFound
 from mynatca_intercom.intercom.listing import Page, listed_whole, missing
 from mynatca_intercom.intercom.transport import Transport
 
@@ -47,8 +49,14 @@ class _ContactPage(_Paged):
 
 
 @dataclass(frozen=True, config=_QUIET)
+class _Participant:
+    id: str
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, config=_QUIET)
 class _Participants:
-    contacts: list[Reference]
+    contacts: list[_Participant]
 
 
 @dataclass(frozen=True, config=_QUIET)
@@ -109,6 +117,40 @@ class _TagList:
 
 
 @dataclass(frozen=True, config=_QUIET)
+class _Tag:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _NamedTags:
+    data: list[_Tag]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _ConversationTags:
+    tags: list[Reference]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _Part:
+    part_type: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _Parts:
+    conversation_parts: list[_Part]
+
+
+@dataclass(frozen=True, config=_QUIET)
+class _WholeConversation(_Item):
+    custom_attributes: dict[str, Any] | None = None
+    tags: _ConversationTags | None = None
+    conversation_parts: _Parts | None = None
+
+
+@dataclass(frozen=True, config=_QUIET)
 class Note:
     """A note on a contact (REST 2.16: Notes); `created_at` in Unix seconds."""
 
@@ -130,6 +172,8 @@ _ATTRIBUTES = TypeAdapter(_AttributeList)
 _ATTRIBUTE = TypeAdapter(Attribute)
 _ME = TypeAdapter(Me | None)
 _TAGS = TypeAdapter(_TagList)
+_NAMED_TAGS = TypeAdapter(_NamedTags)
+_CONVERSATION = TypeAdapter(_WholeConversation)
 _NOTE = TypeAdapter(Note)
 _NOTE_PAGE = TypeAdapter(_NotePage)
 
@@ -138,6 +182,10 @@ _UNSETTLED: list[dict[str, Any]] = [
     {"field": "state", "operator": "=", "value": "snoozed"},
 ]
 _OPEN = {"field": "open", "operator": "=", "value": True}
+
+
+def _any_of(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"operator": "OR", "value": list(filters)}
 
 
 class IntercomClient(Transport):
@@ -169,6 +217,29 @@ class IntercomClient(Transport):
     async def contact(self, contact_id: str) -> Contact:
         """One contact, never from the search index; `NotFound` when archived, `Merged` when merged away."""
         return await self.call(_CONTACT, "get_contact", "GET", f"/contacts/{contact_id}")
+
+    async def user_with_number(self, external_id: str) -> Contact | None:
+        """The user in sight with this external id; None for none, or one merged away. Leads are never found."""
+        path = f"/contacts/find_by_external_id/{quote(external_id, safe='')}"
+        try:
+            return await self.call(_CONTACT, "find_by_external_id", "GET", path)
+        except (NotFound, Merged):
+            return None
+
+    async def contacts_with_email(self, email: str) -> list[Contact]:
+        """Contacts that search knows under this email; it may lag by minutes, so nothing may rest on who is missing."""
+
+        async def page(cursor: str | None) -> Page[Contact]:
+            query = {"field": "email", "operator": "=", "value": email}
+            body = {
+                "query": query,
+                "pagination": {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {}),
+            }
+            answer = await self.call(_CONTACT_PAGE, "search_contacts", "POST", "/contacts/search", json=body)
+            return Page(answer.data, answer.total_count, answer.cursor)
+
+        rows, _ = await listed_whole("contacts", page)
+        return list(rows.values())
 
     async def create_contact(self, body: Mapping[str, Any]) -> Contact:
         """Create a contact; `Conflict` names the contact that has the external id or email already."""
@@ -231,6 +302,63 @@ class IntercomClient(Transport):
 
     # ---- conversations and tickets
 
+    async def conversation(self, conversation_id: str) -> WholeConversation:
+        """One conversation with its attributes, tags and, of its 500 newest parts, the internal notes."""
+        found = await self.call(_CONVERSATION, "get_conversation", "GET", f"/conversations/{conversation_id}")
+        parts = found.conversation_parts.conversation_parts if found.conversation_parts else []
+        return WholeConversation(
+            found.id,
+            found.contact_ids,
+            found.custom_attributes or {},
+            frozenset(tag.id for tag in found.tags.tags) if found.tags else frozenset(),
+            tuple(part.body or "" for part in parts if part.part_type == "note"),
+        )
+
+    async def tag_id(self, name: str) -> str | None:
+        """Id of the tag with this name (whatever its case); None where there is none."""
+        tags = await self.call(_NAMED_TAGS, "list_all_tags", "GET", "/tags")
+        return next((tag.id for tag in tags.data if tag.name.casefold() == name.casefold()), None)
+
+    async def conversations_with_tag(self, tag_id: str) -> list[Conversation]:
+        """Conversations that bear a tag, in any state."""
+        tagged = [{"field": "tag_ids", "operator": "=", "value": tag_id}]
+        found, _ = await self._search(_CONVERSATION_PAGE, "conversations", tagged, None)
+        return [Conversation(item.id, item.contact_ids) for item in found]
+
+    async def participants_since(self, since: int) -> dict[str, str | None]:
+        """Contacts of conversations that changed from this moment (Unix seconds) on, with their external ids."""
+        changed = [{"field": "updated_at", "operator": ">", "value": since - 1}]
+        found, _ = await self._search(_CONVERSATION_PAGE, "conversations", changed, None)
+        people = (contact for item in found if item.contacts for contact in item.contacts.contacts)
+        return {contact.id: contact.external_id for contact in people}
+
+    async def tag_conversation(self, conversation_id: str, tag_id: str, admin_id: str) -> None:
+        """Put a tag on a conversation."""
+        body = {"id": tag_id, "admin_id": admin_id}
+        await self.send("tag_conversation", "POST", f"/conversations/{conversation_id}/tags", json=body)
+
+    async def untag_conversation(self, conversation_id: str, tag_id: str, admin_id: str) -> None:
+        """Take a tag off a conversation; `NotFound` when it is not on it."""
+        path = f"/conversations/{conversation_id}/tags/{tag_id}"
+        await self.send("untag_conversation", "DELETE", path, json={"admin_id": admin_id})
+
+    async def note_conversation(self, conversation_id: str, text: str, admin_id: str) -> None:
+        """Put an internal note into a conversation; not sent again when no answer comes, lest it stand there twice."""
+        body = {"message_type": "note", "type": "admin", "admin_id": admin_id, "body": text}
+        path = f"/conversations/{conversation_id}/reply"
+        await self.send("note_conversation", "POST", path, repeatable=False, json=body)
+
+    async def open_work_of(self, contact_ids: Sequence[str]) -> OpenWork:
+        """`open_work` of these contacts alone, as far as search knows it."""
+        own = [{"field": "contact_ids", "operator": "=", "value": contact_id} for contact_id in contact_ids]
+        conversations = await self._search_both(_CONVERSATION_PAGE, "conversations", own, _UNSETTLED)
+        tickets = await self._search_both(_TICKET_PAGE, "tickets", own, [_OPEN])
+        return OpenWork(
+            by_contact(Conversation(item.id, item.contact_ids) for item in conversations[0]),
+            frozenset(contact_id for ticket in tickets[0] for contact_id in ticket.contact_ids),
+            conversations[1] and tickets[1],
+        )
+
     async def open_work(self, since: int | None = None) -> OpenWork:
         """Open and snoozed conversations and open tickets; with `since` only those changed from that moment on."""
         conversations, whole = await self._search(_CONVERSATION_PAGE, "conversations", _UNSETTLED, since)
@@ -244,14 +372,25 @@ class IntercomClient(Transport):
     async def _search(
         self, answer: TypeAdapter[Any], what: str, filters: Sequence[Mapping[str, Any]], since: int | None
     ) -> tuple[list[_Item], bool]:
-        query: Mapping[str, Any] = {"operator": "OR", "value": filters} if len(filters) > 1 else filters[0]
-        if since is not None:
-            # `>` is described as "or equal" (REST 2.16: Search conversations); the second before is right for both.
-            changed = {"field": "updated_at", "operator": ">", "value": since - 1}
-            # All of a group's members are groups, or none is (REST 2.16: Multiple Filter Search Request).
-            groups = [{"operator": "AND", "value": [changed]}, {"operator": "OR", "value": filters}]
-            query = {"operator": "AND", "value": groups}
+        """All rows to which one of the filters applies, and whether they are all."""
+        if since is None:
+            return await self._found(answer, what, filters[0] if len(filters) == 1 else _any_of(filters))
+        # `>` is described as "or equal" (REST 2.16: Search conversations); the second before is right for both.
+        changed = {"field": "updated_at", "operator": ">", "value": since - 1}
+        return await self._search_both(answer, what, [changed], filters)
 
+    async def _search_both(
+        self,
+        answer: TypeAdapter[Any],
+        what: str,
+        one: Sequence[Mapping[str, Any]],
+        other: Sequence[Mapping[str, Any]],
+    ) -> tuple[list[_Item], bool]:
+        """All rows to which a filter of either group applies, and whether they are all."""
+        # All of a group's members are groups, or none is (REST 2.16: Multiple Filter Search Request).
+        return await self._found(answer, what, {"operator": "AND", "value": [_any_of(one), _any_of(other)]})
+
+    async def _found(self, answer: TypeAdapter[Any], what: str, query: Mapping[str, Any]) -> tuple[list[_Item], bool]:
         async def page(cursor: str | None) -> Page[_Item]:
             body = {
                 "query": query,

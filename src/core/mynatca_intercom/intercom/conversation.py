@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,17 @@ class OpenWork:
     def contact_ids(self) -> frozenset[str]:
         """Contacts that must not be archived."""
         return self.ticket_holders | self.conversations.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class WholeConversation:
+    """A conversation as one call shows it, with its attributes, tag ids and the texts of its internal notes."""
+
+    id: str
+    contact_ids: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    tag_ids: frozenset[str]
+    notes: tuple[str, ...]
 
 
 def by_contact(conversations: Iterable[Conversation]) -> dict[str, tuple[Conversation, ...]]:

@@ -15,7 +15,6 @@ from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import AnswerError, CredentialsRefused, IntercomError, NoAnswer, ServerFailed
 from mynatca_intercom.reconcile.conflicts import Blocked, Undecided
-from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.match import MemberIndex
 from mynatca_intercom.reconcile.plan import Action, ActionKind, Case, Plan
 from mynatca_intercom.reconcile.retire import Gone, Retirer
@@ -92,27 +91,26 @@ class Applier:
 
     Args:
         client: the workspace.
-        journal: receives every write before it is sent.
+        writer: journals every write and sends it.
         index: the members that the plan was made from.
-        admin_id: in whose name conversations are written to.
         concurrency: cases in work at once.
         stop: once set, no further action is begun.
         finished: told of each row as it ends.
+        just_read: the contacts were read one by one a moment ago, and not listed.
     """
 
     def __init__(
         self,
         client: IntercomClient,
-        journal: Journal,
+        writer: Writer,
         index: MemberIndex,
         *,
-        admin_id: str | None = None,
         concurrency: int,
         stop: asyncio.Event,
         finished: Callable[[Row], None] = lambda _row: None,
+        just_read: bool = False,
     ) -> None:
-        writer = Writer(client, journal, admin_id)
-        self._settler = Settler(client, writer, index, time.monotonic())
+        self._settler = Settler(client, writer, index, time.monotonic(), just_read=just_read)
         self._retirer = Retirer(client, writer)
         self._concurrency = concurrency
         self._stop = stop

@@ -24,6 +24,9 @@ Operation = Literal[
     "tag",
     "untag",
     "note",
+    "tag_conversation",
+    "untag_conversation",
+    "note_conversation",
     "create_attribute",
 ]
 """What can be written to Intercom. `unarchive_to_judge` is followed by a write or an archive of the same contact."""

@@ -31,14 +31,21 @@ class Settled:
 
 
 class Settler:
-    """Creates, updates and converts; `listed` is the moment of the contacts' listing on the monotonic clock."""
+    """Creates, updates and converts.
 
-    def __init__(self, client: IntercomClient, writer: Writer, index: MemberIndex, listed: float) -> None:
+    `listed` is the moment of the contacts' listing on the monotonic clock; `just_read`: they were read one by one a
+    moment ago, so that another look would tell nothing new.
+    """
+
+    def __init__(
+        self, client: IntercomClient, writer: Writer, index: MemberIndex, listed: float, *, just_read: bool
+    ) -> None:
         self._client = client
         self._writer = writer
         self._conflicts = Conflicts(client, writer, index)
         self._index = index
         self._fresh_until = listed + FRESH_SECONDS
+        self._just_read = just_read
 
     async def settle(self, action: Action, member: Member, known: Contact | None) -> Settled:
         """Write the member's contact; `known` is how a write of this run left it, if there was one.
@@ -65,7 +72,7 @@ class Settler:
 
     def _must_be_read(self, action: Action) -> bool:
         """Whether the listing is too old to write on, or the write would cover a number that another door put there."""
-        return action.takes_number or time.monotonic() > self._fresh_until
+        return not self._just_read and (action.takes_number or time.monotonic() > self._fresh_until)
 
     async def _write(self, action: Action, member: Member, contact: Contact | None) -> Settled:
         if contact is None:

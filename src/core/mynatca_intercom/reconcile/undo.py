@@ -7,7 +7,7 @@
 | archive | unarchiving | it was merged or deleted since |
 | unarchive | archiving | it has open work |
 | attach, detach | detach, attach | it is the conversation's last contact |
-| tag, untag | untag, tag | |
+| tag, untag (contacts, conversations) | untag, tag | |
 | merge, note, attribute | | always: no call takes them back |
 
 Whether a write took effect is not believed but seen: what is to be taken back must still be as the run left it. So it
@@ -199,12 +199,12 @@ class Undoer:
                 await self._unarchive(write, seen)
             case "unarchive" | "unarchive_to_judge":
                 await self._archive_again(write, seen)
-            case "attach" | "detach" | "tag" | "untag":
+            case "attach" | "detach" | "tag" | "untag" | "tag_conversation" | "untag_conversation":
                 await self._reverse(write)
             case "merge":
                 raise Left(f"a merge cannot be undone: contact {write.contact_id} is part of {write.into} for good")
-            case "note":
-                raise Left("no call takes a note back; it names the contact that it came from")
+            case "note" | "note_conversation":
+                raise Left("no call takes a note back")
             case "create_attribute":
                 raise Left(f"the attribute {write.attribute!r} stays: archive it in Intercom's settings if it must go")
         return None
@@ -335,6 +335,10 @@ class Undoer:
                     await self._writer.attach(write.conversation_id or "", contact_id, number)
                 case "tag":
                     await self._writer.untag(contact_id, write.tag_id or "", number)
+                case "tag_conversation":
+                    await self._writer.untag_conversation(write.conversation_id or "", write.tag_id or "", number)
+                case "untag_conversation":
+                    await self._writer.tag_conversation(write.conversation_id or "", write.tag_id or "", number)
                 case _:
                     await self._writer.tag(contact_id, write.tag_id or "", number)
         except (Rejected, NotFound, Merged) as error:

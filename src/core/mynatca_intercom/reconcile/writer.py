@@ -149,6 +149,25 @@ class Writer:
             "note", call, contact_id=contact_id, after={"body": text}, member_number=number, reason=reason
         )
 
+    async def tag_conversation(self, conversation_id: str, tag_id: str, number: str | None) -> None:
+        """Put a tag on a conversation."""
+        call = self._client.tag_conversation(conversation_id, tag_id, self._admin)
+        await self._journaled(
+            "tag_conversation", call, conversation_id=conversation_id, tag_id=tag_id, member_number=number
+        )
+
+    async def untag_conversation(self, conversation_id: str, tag_id: str, number: str | None) -> None:
+        """Take a tag off a conversation; no error if it is off it."""
+        call = self._unless_gone(self._client.untag_conversation(conversation_id, tag_id, self._admin))
+        await self._journaled(
+            "untag_conversation", call, conversation_id=conversation_id, tag_id=tag_id, member_number=number
+        )
+
+    async def note_conversation(self, conversation_id: str, text: str) -> None:
+        """Put an internal note into a conversation; after `NoAnswer` or `ServerFailed` it may stand there."""
+        call = self._client.note_conversation(conversation_id, text, self._admin)
+        await self._journaled("note_conversation", call, conversation_id=conversation_id, after={"body": text})
+
     # ---- the workspace
 
     async def create_attribute(self, name: str, description: str) -> None:

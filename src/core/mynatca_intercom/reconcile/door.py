@@ -1,0 +1,209 @@
+"""The engine for one contact at a time: read it, judge it, and carry out what its member needs, with few calls.
+
+Members are looked up rather than listed: by the contact's email, by the numbers that it claims, and by the number that
+a person gave. Phone and name never decide, so no match is missed; a contact that only these speak for counts as
+unmatched here. What the plan then does is what an audit would do,
+only that a duplicate is found by its number (and for a person's decision by its email), not by a listing.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.intercom.contact import Contact
+from mynatca_intercom.intercom.conversation import OpenWork
+from mynatca_intercom.intercom.errors import IntercomError, Merged, NotFound
+from mynatca_intercom.members.member import Member
+from mynatca_intercom.members.source import MemberSource
+from mynatca_intercom.reconcile.apply import OUTCOME_OF, Applier, Row, RowOutcome
+from mynatca_intercom.reconcile.decide import make_plan, may_archive
+from mynatca_intercom.reconcile.judged import JudgedContacts
+from mynatca_intercom.reconcile.match import Match, MemberIndex, claimed_number, email_of, legacy_numbers, match
+from mynatca_intercom.reconcile.plan import Plan, Scope
+from mynatca_intercom.reconcile.writer import Writer
+
+Outcome = RowOutcome | Literal["ambiguous", "unmatched", "gone", "refused"]
+"""What became of a contact; `gone`: it is archived or deleted; `refused`: what a person asked for cannot be done."""
+
+SUCCEEDED: frozenset[Outcome] = frozenset(
+    {"created", "updated", "converted", "merged", "archived_duplicate", "unchanged"}
+)
+"""Outcomes after which the contact, or what it became part of, is the member's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one contact turned out to be, and what was done; free of personal data.
+
+    `contact_id` is the contact that it is now, after merges. `reason` is a sentence for a person.
+    """
+
+    contact_id: str
+    outcome: Outcome
+    member_number: str | None = None
+    reason: str = ""
+
+
+class Door:
+    """Takes contacts in, one at a time; several may be taken in at once.
+
+    Args:
+        client: the workspace.
+        writer: journals every write and sends it; None where nothing is to be written.
+        members: where members are looked up; its calls block and run in threads.
+        phone_region: the country of phone numbers without a country code.
+        search_lag_seconds: contacts active within this time are not archived as duplicates.
+    """
+
+    def __init__(
+        self,
+        client: IntercomClient,
+        writer: Writer | None,
+        members: MemberSource,
+        *,
+        phone_region: str,
+        search_lag_seconds: int,
+    ) -> None:
+        self._client = client
+        self._writer = writer
+        self._members = members
+        self._phone_region = phone_region
+        self._search_lag_seconds = search_lag_seconds
+        self._in_work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def judge(self, contact_id: str) -> tuple[Contact, Match] | None:
+        """The contact as it is now, and whose it is by its own evidence; None when it is archived or deleted.
+
+        Raises:
+            IntercomError: a call failed for good.
+            SourceError: no source of members answers.
+        """
+        contact = await self._present(contact_id)
+        if contact is None:
+            return None
+        return contact, match(contact, await _LookUps(self._members, self._phone_region).index([contact]))
+
+    async def enrich(self, contact_id: str) -> Verdict:
+        """Bring a contact in line with the member that it is by its own evidence.
+
+        Raises:
+            IntercomError, SourceError
+        """
+        judged = await self.judge(contact_id)
+        if judged is None:
+            return Verdict(contact_id, "gone", reason="Intercom shows no such contact: it is archived or deleted")
+        contact, judgement = judged
+        if judgement.member is None:
+            unmatched = judgement.outcome == "unmatched"
+            return Verdict(contact.id, "unmatched" if unmatched else "ambiguous", reason=judgement.reason)
+        return await self._in_turn(contact, judgement.member, decided=False)
+
+    async def decide(self, contact_id: str, number: str) -> Verdict:
+        """Make a contact the member's whose number a person gave.
+
+        Raises:
+            IntercomError, SourceError
+        """
+        member = await asyncio.to_thread(self._members.member_with_number, number)
+        if member is None:
+            return Verdict(contact_id, "refused", number, f"no member has the number {number}")
+        contact = await self._present(contact_id)
+        if contact is None:
+            return Verdict(contact_id, "gone", number, "the contact is archived or deleted")
+        return await self._in_turn(contact, member, decided=True)
+
+    async def _present(self, contact_id: str) -> Contact | None:
+        """The contact, or the one that it was merged into."""
+        try:
+            return await self._client.contact(contact_id)
+        except Merged as merged:
+            return await self._present(merged.survivor_id) if merged.survivor_id else None
+        except NotFound:
+            return None
+
+    async def _in_turn(self, contact: Contact, member: Member, *, decided: bool) -> Verdict:
+        """One contact of a member after the other, so that the second finds what the first has become."""
+        turn = self._in_work.setdefault(member.number, asyncio.Lock())
+        async with turn:
+            return await self._settle(contact, member, decided=decided)
+
+    async def _settle(self, contact: Contact, member: Member, *, decided: bool) -> Verdict:
+        contacts = {each.id: each for each in [contact, *await self._others(contact, member, decided=decided)]}
+        index = await _LookUps(self._members, self._phone_region, [member]).index(contacts.values())
+        scope = Scope("contacts", decisions={contact.id: member} if decided else None)
+        judged = JudgedContacts(index, contacts, scope.decisions)
+        needed = may_archive(judged, scope)
+        open_work = await self._client.open_work_of(list(contacts)) if needed else OpenWork()
+        plan = make_plan(judged, scope, open_work, int(time.time()) - self._search_lag_seconds)
+        own = tuple(case for case in plan.cases if case.actions[0].member is member)
+        rows = await self._apply(replace(plan, cases=own), index)
+        return _verdict(contact, member, plan, rows)
+
+    async def _others(self, contact: Contact, member: Member, *, decided: bool) -> list[Contact]:
+        """Further contacts of the member: the user with its number; after a decision, those with its email, too.
+
+        Those that search names are read again, as its index may be late.
+        """
+        found: dict[str, Contact | None] = {contact.id: None}
+        if claimed_number(contact) != member.number:
+            holder = await self._client.user_with_number(member.number)
+            found |= {holder.id: holder} if holder else {}
+        if decided and member.email:
+            for named in await self._client.contacts_with_email(member.email):
+                if named.id not in found:
+                    found[named.id] = await self._present(named.id)
+        return [each for each in found.values() if each and each.id != contact.id]
+
+    async def _apply(self, plan: Plan, index: MemberIndex) -> list[Row]:
+        if self._writer is None:
+            return [Row(action, OUTCOME_OF[action.kind]) for action in plan.actions]
+        applier = Applier(self._client, self._writer, index, concurrency=1, stop=asyncio.Event(), just_read=True)
+        try:
+            return await applier.apply(plan)
+        except IntercomError:
+            if applier.rows:  # each says what became of it
+                return applier.rows
+            raise
+
+
+class _LookUps:
+    """Looks members up by what contacts bear, everything once; `known` members stay the ones that they are."""
+
+    def __init__(self, members: MemberSource, phone_region: str, known: Iterable[Member] = ()) -> None:
+        self._members = members
+        self._phone_region = phone_region
+        self._found = {member.number: member for member in known}
+
+    async def index(self, contacts: Iterable[Contact]) -> MemberIndex:
+        """Every member that these contacts' emails and numbers speak for."""
+        contacts = list(contacts)
+        emails = {email_of(contact) for contact in contacts} - {""}
+        by_email = [asyncio.to_thread(self._members.members_with_email, email) for email in sorted(emails)]
+        for members in await asyncio.gather(*by_email):
+            self._note(members)
+        numbers = {number for contact in contacts for number in (claimed_number(contact), *legacy_numbers(contact))}
+        missing = sorted(number for number in numbers if number and number not in self._found)
+        by_number = [asyncio.to_thread(self._members.member_with_number, number) for number in missing]
+        self._note(member for member in await asyncio.gather(*by_number) if member)
+        return MemberIndex(self._found.values(), self._phone_region, knows_all=True)
+
+    def _note(self, members: Iterable[Member]) -> None:
+        for member in members:
+            self._found.setdefault(member.number, member)
+
+
+def _verdict(contact: Contact, member: Member, plan: Plan, rows: list[Row]) -> Verdict:
+    """One outcome for the contact: the worst of its rows, else what was done to it."""
+    hindrance = next((row for row in rows if row.outcome in ("failed", "review", "not_reached")), None)
+    if hindrance:
+        return Verdict(contact.id, hindrance.outcome, member.number, hindrance.reason or "")
+    if contact.id in plan.in_review:
+        reason = next((each.reason for each in plan.findings if each.member_number == member.number), "")
+        return Verdict(contact.id, "review", member.number, reason)
+    own = next((row for row in reversed(rows) if row.action.contact and row.action.contact.id == contact.id), None)
+    into = own.action.into if own else None
+    return Verdict(into.id if into else contact.id, own.outcome if own else "unchanged", member.number)
