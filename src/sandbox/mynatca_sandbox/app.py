@@ -10,6 +10,7 @@ from sanic.response import BaseHTTPResponse
 
 from mynatca_sandbox.control import control
 from mynatca_sandbox.exchange import Before, Exchange, Observer
+from mynatca_sandbox.inbox.blueprint import inbox
 from mynatca_sandbox.intercom import errors, gate
 from mynatca_sandbox.intercom.admins import admins
 from mynatca_sandbox.intercom.contact_search import contact_search
@@ -58,7 +59,7 @@ def build_app(state: State, observe: Observer | None = None, before: Before | No
     # It rewrites Sanic's own methods, which fails for the second app of a process.
     app.config.TOUCHUP = False
     supabase = supabase_blueprint(lambda: state.world, lambda: state.options.supabase_key)
-    app.blueprint((control, webhooks, supabase, *INTERCOM))
+    app.blueprint((control, webhooks, inbox, supabase, *INTERCOM))
     # By priority, as Sanic would run a blueprint's middleware first.
     app.register_middleware(_count_arrival, "request", priority=2)
     app.register_middleware(gate.before, "request", priority=1)

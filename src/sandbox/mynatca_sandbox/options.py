@@ -59,14 +59,18 @@ class Options:
     webhook_url: Annotated[
         Address, Field(description="where the notifications of changes go; empty: nowhere, and none is made")
     ] = ""
-    client_secret: Annotated[str, Field(description="the app's secret, by which notifications are signed")] = (
-        "sandbox-secret"  # noqa: S105  - made up
-    )
+    client_secret: Annotated[
+        str, Field(description="the app's secret, by which notifications and canvas calls are signed")
+    ] = "sandbox-secret"  # noqa: S105  - made up
     webhook_retry_seconds: Annotated[
         Seconds, Field(description="time until a notification that was not taken is sent once more")
     ] = 60
     webhook_duplicates: Annotated[Rate, Field(description="rate of notifications that are sent twice")] = 0
     webhook_delay: Annotated[Seconds, Field(description="time from a change until its notification is sent")] = 0
+    canvas_url: Annotated[
+        Address,
+        Field(description="the inbox app that /_sandbox/inbox shows: its URL without /initialize; empty: none"),
+    ] = ""
     fault_429: Annotated[Rate, Field(description="rate of calls refused as if the window were used up")] = 0
     fault_5xx: Annotated[Rate, Field(description="rate of calls answered 500, 502, 503 or 504 without effect")] = 0
     fault_drop_before: Annotated[Rate, Field(description="rate of connections cut before the call took effect")] = 0

@@ -23,7 +23,8 @@ def reply(request: Request, conversation_id: str) -> HTTPResponse:
     """Add a comment of a contact, or a comment or note of a teammate."""
     body, conversation = body_of(request), found(request, conversation_id)
     if body.get("type") == "user":
-        _contact_replies(store_of(request), conversation, body)
+        store = store_of(request)
+        contact_replies(store, conversation, _replying_contact(store, body), required(body, "body"))
     elif body.get("type") == "admin":
         _admin_replies(request, conversation, body)
     else:
@@ -81,12 +82,11 @@ def detach_contact(request: Request, conversation_id: str, contact_id: str) -> H
     return _with_customers(request, conversation)
 
 
-def _contact_replies(store: Store, conversation: Conversation, body: dict[str, Any]) -> None:
+def contact_replies(store: Store, conversation: Conversation, contact: Contact, text: Any) -> None:
     """Add a contact's comment; it opens the conversation again."""
-    contact = _replying_contact(store, body)
     kind = "comment" if conversation.state == "open" else "open"
     conversation.state, conversation.snoozed_until, conversation.read = "open", None, False
-    part = Part("", kind, html(required(body, "body")), 0, contact.role, contact.id)
+    part = Part("", kind, html(text), 0, contact.role, contact.id)
     _add_part(store, conversation, part)
     store.update(contact, last_replied_at=store.now())
     store.happened(ContactReplied(conversation, part))

@@ -79,12 +79,7 @@ def update_conversation(request: Request, conversation_id: str) -> HTTPResponse:
     """Change title, custom attributes and whether it was read."""
     store, body = store_of(request), body_of(request)
     conversation = found(request, conversation_id)
-    attributes = merge_attribute_values(
-        conversation.custom_attributes,
-        body.get("custom_attributes") or {},
-        store.world.conversation_attributes,
-    )
-    conversation.custom_attributes = attributes
+    set_attributes(store, conversation, body.get("custom_attributes") or {})
     conversation.title = body.get("title", conversation.title)
     conversation.read = bool(body.get("read", conversation.read))
     store.touch(conversation)
@@ -103,6 +98,16 @@ def begin(store: Store, contact: Contact, text: Any) -> Conversation:
     store.add_conversation(conversation)
     store.update(contact, last_replied_at=max(now, (contact.last_replied_at or 0) + 1))
     return conversation
+
+
+def set_attributes(store: Store, conversation: Conversation, changes: Any) -> None:
+    """Write custom attributes, without touching the conversation; null and "" remove a value.
+
+    Raises:
+        ApiError: as `merge_attribute_values`.
+    """
+    definitions = store.world.conversation_attributes
+    conversation.custom_attributes = merge_attribute_values(conversation.custom_attributes, changes, definitions)
 
 
 def found(request: Request, conversation_id: str) -> Conversation:

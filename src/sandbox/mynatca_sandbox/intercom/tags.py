@@ -41,7 +41,7 @@ def save_tag(request: Request) -> HTTPResponse:
     users = body.get("users", [])
     if not isinstance(name, str) or not name.strip() or not isinstance(users, list):
         raise errors.invalid("invalid tag parameters")
-    tag_id = _rename(store, str(body["id"]), name) if "id" in body else _find_or_create(store, name)
+    tag_id = _rename(store, str(body["id"]), name) if "id" in body else find_or_create(store, name)
     tagged = [_tag_user(request, tag_id, user) for user in users]
     return json_response(tag_json(tag_id, store) | {"users": tagged, "companies": []})
 
@@ -61,7 +61,8 @@ def delete_tag(request: Request, tag_id: str) -> HTTPResponse:
     return HTTPResponse(status=200)
 
 
-def _find_or_create(store: Store, name: str) -> str:
+def find_or_create(store: Store, name: str) -> str:
+    """Return the id of the tag with this name, in whatever case."""
     for tag_id, existing in store.world.tags.items():
         if existing.casefold() == name.casefold():
             return tag_id
@@ -162,12 +163,18 @@ def _tag(request: Request, item: Conversation | Ticket) -> HTTPResponse:
     admin = acting_admin(request, body)
     tag_id = str(required(body, "id"))
     _known_tag(store, tag_id)
-    if tag_id not in item.tag_ids:
-        item.tag_ids = [*item.tag_ids, tag_id]
-        store.touch(item)
-        if isinstance(item, Conversation):
-            store.happened(ConversationTagged(item, tag_id))
+    put_on(store, item, tag_id)
     return json_response(applied_tag_json(tag_id, store, admin.id))
+
+
+def put_on(store: Store, item: Conversation | Ticket, tag_id: str) -> None:
+    """Put a tag on a conversation or ticket, unless it is on."""
+    if tag_id in item.tag_ids:
+        return
+    item.tag_ids = [*item.tag_ids, tag_id]
+    store.touch(item)
+    if isinstance(item, Conversation):
+        store.happened(ConversationTagged(item, tag_id))
 
 
 def _untag(request: Request, item: Conversation | Ticket, tag_id: str) -> HTTPResponse:
