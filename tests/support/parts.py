@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.chromium import chromium_is_there
 from support.mariadb import mariadb_is_there
 
 
@@ -39,6 +40,12 @@ PARTS = (
         is_there=mariadb_is_there,
         lack="there is no mariadbd",
         remedy="install a MariaDB server (Debian: mariadb-server); it need not run",
+    ),
+    Part(
+        name="Browser tests",
+        is_there=chromium_is_there,
+        lack="there is no chromium or no chromedriver",
+        remedy="install both (Debian: chromium chromium-driver)",
     ),
 )
 
