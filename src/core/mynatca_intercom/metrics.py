@@ -84,4 +84,33 @@ BROUGHT_BACK = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
+RECEIVED = Counter(
+    "webhook_events",
+    "Notifications of Intercom by what became of them on arrival.",
+    ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+WORKED = Counter(
+    "webhook_jobs",
+    "Jobs of the webhook by what became of them.",
+    ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+EVENT_SECONDS = Histogram(
+    "webhook_event_seconds",
+    "Time from an event, by Intercom's clock, to the end of its work.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
+WAITING = Gauge("webhook_waiting_events", "Events that wait or are being worked.", namespace=_PREFIX, registry=REGISTRY)
+OLDEST = Gauge(
+    "webhook_oldest_event_seconds",
+    "Age of the oldest event that waits or is being worked.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+DEAD = Gauge("webhook_dead_letters", "Events that were given up.", namespace=_PREFIX, registry=REGISTRY)
 BRAKES = Counter("run_brakes", "Brakes that stopped a run, by class.", ["brake"], namespace=_PREFIX, registry=REGISTRY)

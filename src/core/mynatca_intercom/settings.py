@@ -307,6 +307,35 @@ class TagSettings(Settings):
     )
 
 
+class WebhookSettings(Settings):
+    """The webhook service: where it listens, what it keeps, how hard it works."""
+
+    client_secret: SecretStr = Field(
+        alias="INTERCOM_CLIENT_SECRET",
+        description="The app's client secret, which Intercom signs notifications with.",
+        examples=["a1b2c3d4"],
+    )
+    store: str = Field(
+        "sqlite:///webhook.db",
+        alias="WEBHOOK_STORE",
+        description="Where events wait: a SQLite file for one replica, PostgreSQL for several. May hold a password.",
+        examples=["postgresql://user:password@host/database"],
+    )
+    host: str = Field("127.0.0.1", alias="WEBHOOK_HOST", description="Address to listen on.", examples=["::"])
+    port: int = Field(8000, alias="WEBHOOK_PORT", ge=0, le=65535, description="Port to listen on.", examples=["8000"])
+    concurrency: int = Field(
+        10, alias="WEBHOOK_CONCURRENCY", ge=1, le=100, description="Contacts in work at once.", examples=["10"]
+    )
+    max_attempts: int = Field(
+        10,
+        alias="WEBHOOK_MAX_ATTEMPTS",
+        ge=1,
+        le=100,
+        description="Times that an event is tried before it becomes a dead letter. The waits of ten outlast an hour.",
+        examples=["10"],
+    )
+
+
 class RunSettings(Settings):
     """Where a run leaves its traces."""
 
@@ -356,6 +385,7 @@ GROUPS: tuple[type[Settings], ...] = (
     DirectorySettings,
     MemberSettings,
     TagSettings,
+    WebhookSettings,
     RunSettings,
 )
 

@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 Operation = Literal[
     "create",
@@ -30,6 +30,19 @@ Operation = Literal[
     "create_attribute",
 ]
 """What can be written to Intercom. `unarchive_to_judge` is followed by a write or an archive of the same contact."""
+
+
+class WriteRecord(Protocol):
+    """Where writes are recorded before they are sent: a run's `Journal`, or the webhook's store."""
+
+    async def intend(self, operation: Operation, **what: Any) -> int:
+        """Record a write that is about to be sent, and return its `seq` once that is durable."""
+
+    def done(self, seq: int, **what: Any) -> None:
+        """Record that the write of this intent took effect."""
+
+    def failed(self, seq: int, error: str, *, unknown: bool) -> None:
+        """Record that the write of this intent failed; `unknown`: it may have taken effect all the same."""
 
 
 class Journal:

@@ -66,7 +66,7 @@ class _Already(Exception):
 
 
 def chains(writes: Iterable[Write]) -> list[list[Write]]:
-    """The writes to be taken back, in chains that have neither a member nor a contact in common, the last one first.
+    """The writes to be taken back, in chains that have no member, contact or conversation in common, the last first.
 
     Writes that certainly had no effect are left out.
     """
@@ -84,7 +84,7 @@ def chains(writes: Iterable[Write]) -> list[list[Write]]:
 
 def _names(write: Write) -> list[str]:
     """What ties a write to others."""
-    names = {"member": write.member_number, "contact": write.contact_id}
+    names = {"member": write.member_number, "contact": write.contact_id, "conversation": write.conversation_id}
     return [f"{kind} {name}" for kind, name in names.items() if name] or [write.operation]
 
 

@@ -11,7 +11,7 @@ from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.errors import Conflict, IntercomError, NoAnswer, NotFound, Rejected, ServerFailed
 from mynatca_intercom.members.member import Member
-from mynatca_intercom.reconcile.journal import Journal, Operation
+from mynatca_intercom.reconcile.journal import Operation, WriteRecord
 from mynatca_intercom.reconcile.mapping import Fields, before, body, changes, new_fields
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Writer:
         admin_id: in whose name conversations and notes are written to; None where nothing of that kind is written.
     """
 
-    def __init__(self, client: IntercomClient, journal: Journal, admin_id: str | None = None) -> None:
+    def __init__(self, client: IntercomClient, journal: WriteRecord, admin_id: str | None = None) -> None:
         self._client = client
         self._journal = journal
         self._admin_id = admin_id

@@ -1,0 +1,120 @@
+"""`mynatca-webhook`: serves until SIGTERM, and looks after what its store keeps."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import start_http_server
+
+from mynatca_intercom import logs
+from mynatca_intercom.members.directory import open_directory
+from mynatca_intercom.metrics import REGISTRY
+from mynatca_intercom.settings import (
+    IntercomSettings,
+    MemberSettings,
+    RunSettings,
+    SettingsError,
+    TagSettings,
+    WebhookSettings,
+    load,
+)
+from mynatca_webhook.app import Service, build_app
+from mynatca_webhook.store.errors import BadStoreUrl, StoreUnavailable
+from mynatca_webhook.store.event_store import EventStore, open_store
+
+EXIT_CODES = "exit codes: 0 done, 1 the store does not answer, 2 wrong usage or settings"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Carry one command out; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        webhook = load(WebhookSettings, environment)
+        if options.command == "serve":
+            return _serve(webhook, environment)
+        return asyncio.run(_look_after(webhook, options))
+    except (SettingsError, BadStoreUrl) as error:
+        return _refused(error, 2)
+    except (StoreUnavailable, OSError) as error:
+        return _refused(error, 1)
+
+
+def _refused(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)  # noqa: T201 - logging is not set up without settings
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="mynatca-webhook", description=__doc__, epilog=EXIT_CODES)
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    commands.add_parser("serve", help="take notifications in and work them")
+    commands.add_parser("dead-letters", help="list the events that were given up, with the reasons")
+    replay = commands.add_parser("replay", help="let dead letters be worked again")
+    replay.add_argument("ids", nargs="*", metavar="NOTIFICATION", help="their ids; default: all")
+    export = commands.add_parser(
+        "export", help="write the writes of a period as a run folder, for mynatca-syncjob undo"
+    )
+    export.add_argument("since", type=_moment, help="begin, for example 2026-11-24T02:00:00Z")
+    export.add_argument("until", type=_moment, help="end; what was intended from then on is left out")
+    export.add_argument("folder", type=Path, help="folder to make, below RUNS_DIR if it is to be undone")
+    return top
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no moment, for example 2026-11-24T02:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _serve(webhook: WebhookSettings, environment: Mapping[str, str]) -> int:
+    intercom = load(IntercomSettings, environment)
+    rules = load(MemberSettings, environment)
+    tags = load(TagSettings, environment)
+    settings = load(RunSettings, environment)
+    asyncio.run(_opened(webhook))
+    logs.set_up(settings.log_level, "webhook")
+    with open_directory(environment) as members:
+        app = build_app(Service(webhook, intercom, rules, tags, members))
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, registry=REGISTRY)
+        app.run(webhook.host, webhook.port, single_process=True, access_log=False, motd=False)
+    return 0
+
+
+async def _opened(webhook: WebhookSettings) -> None:
+    """Find out before the server starts whether the store can be had."""
+    async with open_store(webhook.store):
+        return
+
+
+async def _look_after(webhook: WebhookSettings, options: argparse.Namespace) -> int:
+    async with open_store(webhook.store) as store:
+        print(await _answer(store, options))  # noqa: T201 - the output that was asked for
+    return 0
+
+
+async def _answer(store: EventStore, options: argparse.Namespace) -> str:
+    if options.command == "replay":
+        return f"{await store.replay(options.ids or None)} events are worked again."
+    if options.command == "export":
+        written = await store.export(options.since, options.until, options.folder)
+        return f"{written} writes are in {options.folder}."
+    letters = await store.dead_letters()
+    lines = [f"{each.event.notification_id}  {each.event.topic}  {each.event.key}  {each.reason}" for each in letters]
+    return "\n".join(lines) or "There are no dead letters."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What Intercom notifies us of, reduced to the ids that the work needs; events only wake it up, and it reads anew."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mynatca_webhook.store.event import Event
+
+CONTACT_TOPICS = frozenset(
+    {
+        "contact.user.created",
+        "contact.lead.created",
+        "contact.lead.added_email",
+        "contact.email.updated",
+        "contact.merged",
+    }
+)
+CONVERSATION_TOPICS = frozenset({"conversation.user.created", "conversation.user.replied"})
+TAG_TOPIC = "conversation_part.tag.created"
+
+
+class BadNotification(Exception):
+    """The body is no notification of Intercom's."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+    item: dict[str, Any] | None = None
+
+
+class _Envelope(BaseModel):
+    """Intercom's envelope (Webhooks: notification object); `created_at` in Unix seconds."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+    id: str | None = None
+    topic: str
+    created_at: float | None = None
+    data: _Data | None = None
+
+
+def read_notification(body: bytes, tag: str) -> Event | None:
+    """The event to be stored; None for one that nothing is done about: another topic, another tag, a ping.
+
+    Raises:
+        BadNotification: it is not JSON, or not a notification.
+    """
+    try:
+        envelope = _Envelope.model_validate_json(body)
+        return _event(envelope, tag)
+    except (ValidationError, ValueError, OverflowError):
+        raise BadNotification("the body is no notification of Intercom's") from None
+
+
+def _event(envelope: _Envelope, tag: str) -> Event | None:
+    item = envelope.data.item if envelope.data and envelope.data.item else {}
+    ids = _ids(envelope.topic, item, tag)
+    if ids is None:
+        return None
+    if not envelope.id:
+        raise ValueError("a notification without an id cannot be told from its repetition")
+    now = datetime.now(UTC)
+    created = datetime.fromtimestamp(envelope.created_at, UTC) if envelope.created_at else now
+    key = ids.get("contact_id") or f"conversation-{ids['conversation_id']}"
+    return Event(envelope.id, envelope.topic, key, created, now, ids)
+
+
+def _ids(topic: str, item: dict[str, Any], tag: str) -> dict[str, str] | None:
+    if topic in CONTACT_TOPICS:
+        return {"contact_id": _id(item)}
+    if topic in CONVERSATION_TOPICS:
+        contact_id = _contact_of(item)
+        return {"contact_id": contact_id} if contact_id else None
+    if topic == TAG_TOPIC and _asks(item, tag):
+        contact_id = _contact_of(item)
+        return {"conversation_id": _id(item)} | ({"contact_id": contact_id} if contact_id else {})
+    return None
+
+
+def _id(item: dict[str, Any]) -> str:
+    if not isinstance(item.get("id"), str | int):
+        raise ValueError("the item has no id")  # noqa: TRY004 - the caller looks for a wrong value
+    return str(item["id"])
+
+
+def _contact_of(conversation: dict[str, Any]) -> str | None:
+    """The contact that takes part; of several the first, which is the one that began it."""
+    listed = conversation.get("contacts")
+    people = listed.get("contacts") if isinstance(listed, dict) else None
+    first = people[0] if isinstance(people, list) and people else None
+    return _id(first) if isinstance(first, dict) else None
+
+
+def _asks(conversation: dict[str, Any], tag: str) -> bool:
+    """Whether our tag was put on; where the notification does not say which, the conversation itself will."""
+    added = conversation.get("tags_added")
+    tags = added.get("tags") if isinstance(added, dict) else None
+    if not isinstance(tags, list):
+        return True
+    return any(isinstance(each, dict) and str(each.get("name")).casefold() == tag.casefold() for each in tags)

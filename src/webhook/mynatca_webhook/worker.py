@@ -1,0 +1,212 @@
+"""Works the stored events: a bounded number of contacts at once, put off with growing waits, given up with a reason."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+from mynatca_intercom import metrics
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.intercom.errors import IntercomError
+from mynatca_intercom.members.source import MemberSource, SourceError
+from mynatca_intercom.reconcile.door import Door, Verdict
+from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
+from mynatca_intercom.reconcile.writer import Writer
+from mynatca_intercom.settings import IntercomSettings, MemberSettings, TagSettings, WebhookSettings
+from mynatca_webhook.notification import TAG_TOPIC
+from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable
+from mynatca_webhook.store.event import Job
+from mynatca_webhook.store.event_store import EventStore
+
+LEASE_SECONDS = 15
+"""A job of a killed worker is taken over after so long; a living one renews its claim in time."""
+LONGEST_WORK_SECONDS = 120
+"""A job that takes longer is put off: rate limits and retries of one contact are over by then, or will not be."""
+POLL_SECONDS = 1.0
+"""How late events of other processes, and those that become due, are seen at most."""
+FIRST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 900.0
+
+log = logging.getLogger(__name__)
+
+
+class PutOff(Exception):
+    """The job could not be done this time; the text says why, without personal data."""
+
+
+class Worker:
+    """Claims jobs and works them until it is stopped.
+
+    Args:
+        store: where the events are.
+        client: the workspace.
+        members: where members are looked up.
+        intercom, rules, tags, webhook: settings.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        client: IntercomClient,
+        members: MemberSource,
+        *,
+        intercom: IntercomSettings,
+        rules: MemberSettings,
+        tags: TagSettings,
+        webhook: WebhookSettings,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._members = members
+        self._intercom = intercom
+        self._rules = rules
+        self._tags = tags
+        self._webhook = webhook
+        self._running: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._admin_id = intercom.admin_id
+        self._tag_id: str | None = None
+        self._door: Door | None = None
+
+    async def run(self) -> None:
+        """Work until `stop`; then return when the jobs in work are finished."""
+        while not self._stop.is_set():
+            try:
+                await self._turn()
+            except StoreUnavailable as error:
+                log.warning("the store cannot be read: %s", error)
+                await self._pause(POLL_SECONDS)
+        await asyncio.gather(*self._running)
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stop.set()
+
+    async def _turn(self) -> None:
+        """Fill the free places, else wait for work or for a place."""
+        free = self._webhook.concurrency - len(self._running)
+        jobs = await self._store.claim(free, LEASE_SECONDS) if free else []
+        for job in jobs:
+            task = asyncio.create_task(self._finish(job))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        await self._measure()
+        if not free:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
+        elif not jobs:
+            await self._store.wait_for_work(POLL_SECONDS)
+
+    async def _measure(self) -> None:
+        depth = await self._store.depth()
+        metrics.WAITING.set(depth.waiting + depth.claimed)
+        metrics.OLDEST.set(depth.oldest_seconds)
+        metrics.DEAD.set(depth.dead)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _finish(self, job: Job) -> None:
+        """Work a job and tell the store how it ended; if the store is away the lease runs out, and it is done again."""
+        try:
+            reason = await self._reason_to_put_off(job)
+            if reason is None:
+                await self._store.done(job)
+                self._told("done", job)
+            elif job.attempts >= self._webhook.max_attempts:
+                await self._store.bury(job, reason)
+                self._told("dead", job)
+            else:
+                await self._store.retry(job, _wait(job.attempts), reason)
+                self._told("put_off", job)
+        except LeaseLost:
+            self._told("lease_lost", job)
+        except StoreUnavailable as error:
+            log.warning("the end of a job is not stored: %s", error)
+
+    @staticmethod
+    def _told(outcome: str, job: Job) -> None:
+        metrics.WORKED.labels(outcome).inc()
+        if outcome == "done":
+            for event in job.events:
+                metrics.EVENT_SECONDS.observe((datetime.now(UTC) - event.created_at).total_seconds())
+
+    async def _reason_to_put_off(self, job: Job) -> str | None:
+        try:
+            async with asyncio.timeout(LONGEST_WORK_SECONDS), self._claimed(job):
+                await self._work(job)
+        except PutOff as error:
+            return str(error)
+        except (IntercomError, SourceError) as error:
+            log.warning("job put off: %s", error, extra={"contact_id": job.key})
+            return str(error)
+        except TimeoutError:
+            return "it took too long"
+        return None
+
+    @asynccontextmanager
+    async def _claimed(self, job: Job) -> AsyncIterator[None]:
+        """Keep the claim while the job is being worked."""
+        renewing = asyncio.create_task(self._renew(job))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(StoreUnavailable, LeaseLost):  # the end of the work will tell
+                await self._store.renew(job, LEASE_SECONDS)
+
+    async def _work(self, job: Job) -> None:
+        """Carry out what tags ask for, and enrich the contact unless one of them did."""
+        door = await self._ready()
+        verdicts: list[Verdict] = []
+        conversations = {event.payload["conversation_id"]: None for event in job.events if event.topic == TAG_TOPIC}
+        for conversation_id in conversations:
+            verdict = await (await self._tagged(door)).resync(conversation_id)
+            verdicts += [verdict] if verdict else []
+        contact_id = job.events[-1].payload.get("contact_id")
+        if contact_id and not verdicts:
+            verdicts.append(await door.enrich(contact_id))
+        failed = next((verdict for verdict in verdicts if verdict.outcome in ("failed", "not_reached")), None)
+        if failed:
+            raise PutOff(failed.reason or "a write failed")
+
+    async def _ready(self) -> Door:
+        """The way into the engine; who we are is asked once."""
+        if self._door is None:
+            if self._admin_id is None:
+                me = await self._client.me()
+                self._admin_id = me.id if me else None
+            self._door = Door(
+                self._client,
+                self._writer,
+                self._members,
+                phone_region=self._rules.phone_region,
+                search_lag_seconds=self._intercom.search_lag_seconds,
+            )
+        return self._door
+
+    async def _tagged(self, door: Door) -> TaggedConversations:
+        if self._admin_id is None:
+            raise PutOff("conversations are written to in a teammate's name: set INTERCOM_ADMIN_ID")
+        self._tag_id = self._tag_id or await self._client.tag_id(self._tags.tag)
+        if self._tag_id is None:
+            raise PutOff(f"the workspace has no tag {self._tags.tag!r}")
+        rules = TagRules(self._tag_id, self._tags.attribute)
+        return TaggedConversations(self._client, self._writer, door, rules)
+
+    @property
+    def _writer(self) -> Writer:
+        return Writer(self._client, self._store.journal, self._admin_id)
+
+
+def _wait(attempts: int) -> float:
+    longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
+    return float(longest * random.uniform(0.5, 1))  # noqa: S311 - no secret

@@ -1,0 +1,324 @@
+"""The service as Intercom and Kubernetes see it: a process of its own, real deliveries, signals, outages."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mynatca_sandbox.options import Options
+from mynatca_sandbox.server import Sandbox
+from mynatca_sandbox.world.model import Contact, Conversation, ConversationAttribute
+from mynatca_sandbox.world.workspace import SYNC_TAG, VERIFICATION
+from support.runs import Runner, environment
+from support.worlds import NOW, member_row, world_of
+
+ANN, TAG, SECRET = "1001", "900", "sandbox-secret"
+WEBHOOK = "/api/intercom/webhook"
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait on a condition, and fail when it does not come true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {"X-Hub-Signature": "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()}
+
+
+def notification(contact_id: str, number: int = 1, topic: str = "contact.lead.created") -> bytes:
+    item = {"type": "contact", "id": contact_id}
+    envelope = {"id": f"notif_{number}", "topic": topic, "created_at": time.time(), "data": {"item": item}}
+    return json.dumps(envelope).encode()
+
+
+@dataclass
+class Service:
+    """One webhook service beside one sandbox; started and stopped at will."""
+
+    sandbox: Sandbox
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def settings(self, **more: str) -> dict[str, str]:
+        own = {
+            "INTERCOM_CLIENT_SECRET": SECRET,
+            "WEBHOOK_PORT": str(self.port),
+            "WEBHOOK_STORE": f"sqlite:///{self.folder / 'events.db'}",
+            "INTERCOM_MAX_ATTEMPTS": "1",
+        }
+        return environment(self.sandbox.url, self.folder / "runs", **own) | more
+
+    def command(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "mynatca_webhook", *arguments],
+            env={**os.environ, **self.settings(**more)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, **more: str) -> None:
+        self.process = self.command("serve", **more)
+        wait_until(self.is_ready)
+
+    def is_ready(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.process.communicate()
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        code, self.process = self.process.returncode, None
+        return code
+
+    def send(self, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+        return httpx.post(f"{self.url}{WEBHOOK}", content=body, headers=signed(body) if headers is None else headers)
+
+    def told(self, *arguments: str) -> str:
+        return self.command(*arguments).communicate(timeout=30)[0]
+
+
+@pytest.fixture
+def lead() -> Contact:
+    return Contact("a" * 24, "lead", NOW - 100, NOW - 100, email="ann@example.com")
+
+
+@pytest.fixture
+def service(start_sandbox: Callable[..., Sandbox], tmp_path: Path, lead: Contact) -> Iterator[Service]:
+    """A workspace with one lead that is member 1001; the service is not started yet."""
+    world = world_of([member_row(ANN, "ann@example.com")], [lead])
+    world.tags[TAG] = SYNC_TAG
+    world.conversation_attributes.append(ConversationAttribute(1, VERIFICATION, "string", NOW, NOW))
+    with ExitStack() as stack:
+        service = Service(start_sandbox(world, Options(limit=None)), tmp_path)
+        stack.callback(service.stop, signal.SIGKILL)
+        yield service
+
+
+def subscribed(service: Service, **options: Any) -> None:
+    """Let the sandbox deliver its own notifications to the service."""
+    url = f"{service.url}{WEBHOOK}"
+    service.sandbox.options = replace(service.sandbox.options, webhook_url=url, client_secret=SECRET, **options)
+
+
+class TestAnswers:
+    """What Intercom is told."""
+
+    @pytest.fixture(autouse=True)
+    def started(self, service: Service) -> None:
+        service.start()
+
+    def test_the_url_is_checked_with_head(self, service: Service) -> None:
+        assert httpx.head(f"{service.url}{WEBHOOK}").status_code == 200
+
+    def test_a_signed_notification_is_received(self, service: Service, lead: Contact) -> None:
+        answer = service.send(notification(lead.id))
+
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+
+    @pytest.mark.parametrize("topic", ["ping", "conversation.admin.replied"])
+    def test_other_topics_are_received_and_nothing_is_done(self, service: Service, lead: Contact, topic: str) -> None:
+        assert service.send(notification(lead.id, topic=topic)).json() == {"received": True}
+        assert "intercom" not in service.told("dead-letters")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"X-Hub-Signature": ""},
+            {"X-Hub-Signature": "sha1=" + "0" * 40},
+            {"X-Hub-Signature": "sha1=é"},
+            signed(b"another body"),
+            signed(notification("a" * 24), "another secret"),
+        ],
+    )
+    def test_a_forged_one_is_refused(self, service: Service, lead: Contact, headers: dict[str, str]) -> None:
+        answer = httpx.post(
+            f"{service.url}{WEBHOOK}",
+            content=notification(lead.id),
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        )
+
+        assert answer.status_code == 401
+        assert service.sandbox.calls.total == 0
+
+    def test_what_is_no_notification_is_told_so(self, service: Service) -> None:
+        assert service.send(b"{").status_code == 400
+
+    def test_a_body_over_1_mib_is_refused(self, service: Service) -> None:
+        assert service.send(b" " * (1024 * 1024 + 1)).status_code == 413
+
+    def test_probes_answer(self, service: Service) -> None:
+        assert httpx.get(f"{service.url}/healthz").status_code == 200
+        assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready"}
+
+    def test_an_unknown_path_is_404(self, service: Service) -> None:
+        assert httpx.get(f"{service.url}/").status_code == 404
+
+
+class TestWork:
+    """What an event leads to."""
+
+    def test_a_lead_that_writes_in_becomes_the_member_with_three_calls(self, service: Service, lead: Contact) -> None:
+        service.start()
+        subscribed(service)
+
+        service.sandbox.write_in(lead.id, "Hello?")
+        wait_until(lambda: lead.external_id == ANN)
+
+        assert (lead.role, lead.custom_attributes["region"]) == ("user", "GL")
+        own = {name: count for name, count in service.sandbox.calls.by_route.items() if "/contacts" in name}
+        assert own == {
+            "GET /contacts/{contact_id}": 1,
+            "GET /contacts/find_by_external_id/{external_id}": 1,
+            "PUT /contacts/{contact_id}": 1,
+        }
+
+    def test_one_that_agrees_costs_one_call(self, service: Service, lead: Contact) -> None:
+        service.start()
+        service.send(notification(lead.id, 1))
+        wait_until(lambda: lead.external_id == ANN)
+        service.sandbox.calls.clear()
+
+        service.send(notification(lead.id, 2))
+        wait_until(lambda: service.sandbox.calls["GET /contacts/{contact_id}"])
+
+        assert service.stop() == 0
+        assert {name for name in service.sandbox.calls.by_route if "rest" not in name} == {"GET /contacts/{contact_id}"}
+
+    def test_each_delivered_three_times_has_one_effect(self, service: Service, lead: Contact) -> None:
+        service.start()
+
+        answers = [service.send(notification(lead.id)).json() for _ in range(3)]
+        wait_until(lambda: lead.external_id == ANN)
+        service.stop()
+
+        assert answers == [{"received": True}] * 3
+        assert service.sandbox.calls["GET /contacts/{contact_id}"] == 1
+
+    def test_the_tag_is_carried_out_and_taken_off(self, service: Service, lead: Contact) -> None:
+        lead.email = None
+        conversation = Conversation("5000", [lead.id], NOW, NOW, custom_attributes={VERIFICATION: ANN})
+        service.sandbox.world.conversations.append(conversation)
+        service.sandbox.reset(service.sandbox.world)
+        service.start()
+        subscribed(service)
+
+        httpx.post(
+            f"{service.sandbox.url}/conversations/5000/tags",
+            json={"id": TAG, "admin_id": service.sandbox.world.admins[0].id},
+            headers={"Authorization": "Bearer sandbox-token", "Intercom-Version": "2.16"},
+        ).raise_for_status()
+        wait_until(lambda: conversation.tag_ids == [] and lead.external_id == ANN)
+
+
+class TestOutages:
+    """What is received is not lost, whatever stops."""
+
+    def test_killed_before_the_work_it_goes_on_after_the_restart(self, service: Service, lead: Contact) -> None:
+        service.sandbox.options = Options(limit=None, latency=20)
+        service.start()
+        assert service.send(notification(lead.id)).status_code == 200
+        wait_until(lambda: service.sandbox.calls.total)
+        service.stop(signal.SIGKILL)
+        service.sandbox.options = Options(limit=None)
+
+        service.start()
+        # The killed worker's claim runs out by itself; a replay of nothing shows that the event is not dead.
+        assert "no dead letters" in service.told("dead-letters")
+
+        wait_until(lambda: lead.external_id == ANN, seconds=60)
+
+    def test_sigterm_finishes_what_is_in_work(self, service: Service, lead: Contact) -> None:
+        service.sandbox.options = Options(limit=None, latency=0.3)
+        service.start()
+        service.send(notification(lead.id))
+        wait_until(lambda: service.sandbox.calls.total)
+
+        assert service.stop() == 0
+        assert lead.external_id == ANN
+
+    def test_a_source_that_is_down_puts_the_work_off(self, service: Service, lead: Contact) -> None:
+        service.start(SUPABASE_KEY="sandbox-key", SUPABASE_URL=f"{service.sandbox.url}/nowhere")
+        service.send(notification(lead.id))
+        wait_until(lambda: service.sandbox.calls["GET /contacts/{contact_id}"])
+        service.stop()
+        assert lead.external_id != ANN
+
+        service.start()
+
+        wait_until(lambda: lead.external_id == ANN)
+
+    def test_what_fails_for_good_is_a_dead_letter_that_can_be_replayed(self, service: Service, lead: Contact) -> None:
+        service.sandbox.options = Options(limit=None, fault_5xx=1.0)
+        service.start(WEBHOOK_MAX_ATTEMPTS="1")
+        service.send(notification(lead.id))
+        wait_until(lambda: "notif_1" in service.told("dead-letters"))
+        assert "503" in service.told("dead-letters") or "50" in service.told("dead-letters")
+        service.sandbox.options = Options(limit=None)
+
+        assert "1 events are worked again" in service.told("replay")
+        wait_until(lambda: lead.external_id == ANN)
+
+
+def test_what_was_written_can_be_exported_and_taken_back(service: Service, lead: Contact) -> None:
+    service.start()
+    service.send(notification(lead.id))
+    wait_until(lambda: lead.external_id == ANN)
+    service.stop()
+
+    folder = service.folder / "runs" / "webhook-export"
+    assert "1 writes" in service.told("export", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z", str(folder))
+    undo = Runner(service.sandbox, service.folder / "runs").undo("webhook-export")
+
+    assert undo.exit_code == 0
+    assert lead.external_id != ANN
+    assert not lead.custom_attributes.get("region")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("INTERCOM_CLIENT_SECRET", "", "INTERCOM_CLIENT_SECRET is not set"),
+        ("WEBHOOK_STORE", "mongodb://x", "There is no store at mongodb"),
+        ("WEBHOOK_PORT", "many", "WEBHOOK_PORT cannot be"),
+    ],
+)
+def test_a_wrong_setting_ends_with_2_and_a_sentence(service: Service, setting: str, value: str, sentence: str) -> None:
+    process = service.command("serve", **{setting: value})
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert sentence in errors
