@@ -40,7 +40,11 @@ def ensure(url: str, *, create: bool = True) -> None:
 
     async def run() -> None:
         async with IntercomClient(settings) as client:
-            await ensure_attributes(client, create=create)
+
+            async def make(name: str, description: str) -> None:
+                await client.create_contact_attribute(name, description)
+
+            await ensure_attributes(client, make if create else None)
 
     asyncio.run(run())
 

@@ -1,0 +1,1 @@
+"""Its store, the same tests on SQLite and PostgreSQL."""
