@@ -155,6 +155,7 @@ class EventStore:
         Those of which no end is known in the store stand there without one.
 
         Raises:
+            ValueError: a moment has no time zone.
             FileExistsError: the folder has a journal already.
             OSError: the folder cannot be written.
         """
@@ -180,10 +181,11 @@ async def open_store(url: str, timeout_seconds: float = 3) -> AsyncIterator[Even
         BadStoreUrl: the address is none of a store.
         StoreUnavailable: it cannot be reached, or written, or belongs to another version.
     """
+    patience = timeout_seconds * 0.8  # so that the database gives up before we do, and says why
     with unavailable():
-        engine = engine_of(url, timeout_seconds * 0.8)  # so that the database gives up before we do, and says why
+        engine = engine_of(url, patience)
     try:
-        begin = partial(transaction, engine)
+        begin = partial(transaction, engine, patience)
         with unavailable():
             async with asyncio.timeout(timeout_seconds), begin() as connection:
                 await upkeep.set_up(connection)

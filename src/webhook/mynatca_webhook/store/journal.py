@@ -16,9 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mynatca_intercom.reconcile.journal import Operation
 from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_webhook.store.commits import GroupCommit
-from mynatca_webhook.store.databases import insert_into
+from mynatca_webhook.store.databases import insert_into, reading
 from mynatca_webhook.store.errors import unavailable
 from mynatca_webhook.store.tables import JOURNAL
+
+PAGE = 1000
+"""Lines that are in memory at once during an export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ class StoreJournal:
         await self._commits.write(_nothing, None)
 
     def _line(self, entry: dict[str, Any], intent: int | None = None) -> _Line:
-        return _Line(next(self._seqs), intent, datetime.now(UTC), entry, self._origin)
+        now = datetime.now(UTC)
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as it is exported, so that periods fit
+        return _Line(next(self._seqs), intent, at, entry, self._origin)
 
 
 async def append_lines(connection: AsyncConnection, lines: Sequence[_Line]) -> list[None]:
@@ -94,6 +99,8 @@ async def _nothing(_connection: AsyncConnection, asked: Sequence[None]) -> Seque
 
 async def export_lines(engine: AsyncEngine, since: datetime, until: datetime, folder: Path) -> int:
     """Write a run folder with all writes intended in a period; see `EventStore.export`."""
+    if since.tzinfo is None or until.tzinfo is None:
+        raise ValueError("a moment of a period has no time zone")
     run = RunFolder(folder.parent, folder.name)
     writes = 0
     with os.fdopen(os.open(run.journal, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
@@ -112,12 +119,21 @@ async def export_lines(engine: AsyncEngine, since: datetime, until: datetime, fo
 async def _numbered(engine: AsyncEngine, since: datetime, until: datetime) -> AsyncIterator[tuple[bytes, bool]]:
     """Lines numbered from 1 on, and whether each is an intent."""
     numbers: dict[tuple[str, int], int] = {}
+    rows = await _page(engine, since, until, after=0)
+    while rows:
+        for row in rows:
+            numbers[row.origin, row.seq] = seq = len(numbers) + 1
+            intent = None if row.intent is None else numbers[row.origin, row.intent]
+            yield _as_line(row, seq, intent), intent is None
+        rows = await _page(engine, since, until, after=rows[-1].id)
+
+
+async def _page(engine: AsyncEngine, since: datetime, until: datetime, after: int) -> Sequence[Row[Any]]:
+    lines = _of_period(since, until).where(JOURNAL.c.id > after).order_by(JOURNAL.c.id).limit(PAGE)
     with unavailable():
-        async with engine.connect() as connection, connection.stream(_of_period(since, until)) as rows:
-            async for row in rows:
-                numbers[row.origin, row.seq] = seq = len(numbers) + 1
-                intent = None if row.intent is None else numbers[row.origin, row.intent]
-                yield _as_line(row, seq, intent), intent is None
+        async with reading(engine) as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(lines)).all()
+            return rows
 
 
 def _as_line(row: Row[Any], seq: int, intent: int | None) -> bytes:
@@ -131,9 +147,9 @@ def _as_line(row: Row[Any], seq: int, intent: int | None) -> bytes:
 
 
 def _of_period(since: datetime, until: datetime) -> Select[Any]:
-    """Intents of the period in their order, and how each of them ended, be it later."""
+    """Intents of the period, and how each of them ended, be it later."""
     intent = JOURNAL.alias()
     of = and_(intent.c.origin == JOURNAL.c.origin, intent.c.seq == JOURNAL.c.intent)
     at = func.coalesce(intent.c.at, JOURNAL.c.at, type_=JOURNAL.c.at.type)
     known = or_(JOURNAL.c.intent.is_(None), intent.c.seq.is_not(None))
-    return select(JOURNAL).outerjoin(intent, of).where(known, at >= since, at < until).order_by(JOURNAL.c.id)
+    return select(JOURNAL).outerjoin(intent, of).where(known, at >= since, at < until)

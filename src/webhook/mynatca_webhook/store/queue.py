@@ -1,7 +1,7 @@
 """What happens to events, as SQL: each function takes many at once and works within its caller's transaction.
 
-Locks are taken in one order everywhere (events by notification id, then jobs by key), so that replicas do not block
-one another for good.
+Replicas never block one another for good: who adds events locks them by notification id, then their jobs by key; who
+settles jobs locks them by key, then only their own events; who claims passes over what is locked.
 """
 
 import secrets

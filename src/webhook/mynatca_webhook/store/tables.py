@@ -25,15 +25,13 @@ METADATA = MetaData()
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment, in UTC; one without a time zone is refused."""
+    """A moment, in UTC."""
 
     impl = Double
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> float | None:  # noqa: ARG002 - its API
         """To seconds."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a moment has no time zone")
         return None if value is None else value.timestamp()
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its API
