@@ -11,6 +11,7 @@ from pathlib import Path
 
 from support.chromium import chromium_is_there
 from support.mariadb import mariadb_is_there
+from support.postgres import postgres_is_there
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ PARTS = (
         is_there=mariadb_is_there,
         lack="there is no mariadbd",
         remedy="install a MariaDB server (Debian: mariadb-server); it need not run",
+    ),
+    Part(
+        name="PostgreSQL tests",
+        is_there=postgres_is_there,
+        lack="there is no initdb or pg_ctl",
+        remedy="install a PostgreSQL server (Debian: postgresql); it need not run",
     ),
     Part(
         name="Browser tests",
