@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from mynatca_intercom import metrics
@@ -41,6 +42,8 @@ def _setting(field: FieldInfo) -> tuple[str, ...]:
 
 
 def _code(value: Any) -> str:
+    if isinstance(value, SecretStr):  # a default is none
+        value = value.get_secret_value()
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

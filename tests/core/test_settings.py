@@ -29,6 +29,7 @@ VALID = {
     "MYSQL_USER": "reader",
     "MYSQL_PASS": "s3cret wörd",
     "MYSQL_DB": "natca",
+    "INTERCOM_CLIENT_SECRET": "a1b2c3d4",
 }
 FIELDS = {str(field.alias): (group, field) for group in GROUPS for field in group.model_fields.values()}
 REQUIRED = sorted(variable for variable, (_, field) in FIELDS.items() if field.is_required())
@@ -80,6 +81,12 @@ MALFORMED = [
     ("MEMBER_SOURCES", ","),
     ("PHONE_REGION", "usa"),
     ("CURRENT_MEMBER_TYPE_ID", "six"),
+    ("INTERCOM_ADMIN_ID", "ada@union.example"),
+    ("INTERCOM_SEARCH_LAG_SECONDS", "-1"),
+    ("WEBHOOK_PORT", "http"),
+    ("WEBHOOK_CONCURRENCY", "0"),
+    ("WEBHOOK_MAX_ATTEMPTS", "0"),
+    ("RUNS_KEEP_DAYS", "0"),
     ("RUN_ID", "../elsewhere"),
     ("RUN_ID", "a/b"),
     ("RUN_ID", "x" * 64),
@@ -133,6 +140,8 @@ def test_tokens_and_keys_are_the_secrets() -> None:
         "INTERCOM_ACCESS_TOKEN",
         "SUPABASE_KEY",
         "MYSQL_PASS",
+        "INTERCOM_CLIENT_SECRET",
+        "WEBHOOK_STORE",
     ]
 
 

@@ -315,10 +315,10 @@ class WebhookSettings(Settings):
         description="The app's client secret, which Intercom signs notifications with.",
         examples=["a1b2c3d4"],
     )
-    store: str = Field(
-        "sqlite:///webhook.db",
+    store: SecretStr = Field(
+        SecretStr("sqlite:///webhook.db"),
         alias="WEBHOOK_STORE",
-        description="Where events wait: a SQLite file for one replica, PostgreSQL for several. May hold a password.",
+        description="Where events wait: a SQLite file for one replica, PostgreSQL for several.",
         examples=["postgresql://user:password@host/database"],
     )
     host: str = Field("127.0.0.1", alias="WEBHOOK_HOST", description="Address to listen on.", examples=["::"])

@@ -95,12 +95,12 @@ def _serve(webhook: WebhookSettings, environment: Mapping[str, str]) -> int:
 
 async def _opened(webhook: WebhookSettings) -> None:
     """Find out before the server starts whether the store can be had."""
-    async with open_store(webhook.store):
+    async with open_store(webhook.store.get_secret_value()):
         return
 
 
 async def _look_after(webhook: WebhookSettings, options: argparse.Namespace) -> int:
-    async with open_store(webhook.store) as store:
+    async with open_store(webhook.store.get_secret_value()) as store:
         print(await _answer(store, options))  # noqa: T201 - the output that was asked for
     return 0
 

@@ -55,7 +55,7 @@ class Service:
             StoreError: the store cannot be opened.
         """
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(self._webhook.store))
+            store = await stack.enter_async_context(open_store(self._webhook.store.get_secret_value()))
             client = await stack.enter_async_context(IntercomClient(self._intercom))
             worker = Worker(
                 store,

@@ -342,7 +342,7 @@ def test_an_answer_that_will_stay_the_same_is_asked_for_once(
 
 def test_a_wrong_token_is_told_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(CredentialsRefused) as caught:
-        run(sandbox.url, CALLS["workspace"], INTERCOM_ACCESS_TOKEN="wrong-token")
+        run(sandbox.url, CALLS["me"], INTERCOM_ACCESS_TOKEN="wrong-token")
     assert "wrong-token" not in str(caught.value)
     assert sandbox.calls.total == 1
 
