@@ -17,8 +17,8 @@ async def nothing() -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def hangs() -> AsyncIterator[Any]:
-    await asyncio.Event().wait()
+async def slow() -> AsyncIterator[Any]:
+    await asyncio.sleep(0.3)
     yield None
 
 
@@ -41,31 +41,54 @@ def test_a_bug_in_a_write_reaches_its_callers_and_stops_nobody_later() -> None:
     asyncio.run(scenario())
 
 
-def test_a_transaction_that_hangs_is_given_up() -> None:
+def test_a_caller_does_not_wait_longer_than_it_may() -> None:
+    """And what it gave up is not written later, unless its transaction was under way already."""
+    written: list[int] = []
+
+    async def note(_connection: Any, items: Sequence[int]) -> list[None]:
+        written.extend(items)
+        return [None] * len(items)
+
     async def scenario() -> None:
-        commits = GroupCommit(hangs, timeout_seconds=0.05)
+        commits = GroupCommit(slow, timeout_seconds=0.1)
         async with commits.running():
-            for _ in range(2):
+            under_way = asyncio.create_task(commits.write(note, 1))
+            await asyncio.sleep(0.05)
+            for task in (under_way, asyncio.create_task(commits.write(note, 2))):
                 with pytest.raises(StoreUnavailable, match="did not answer in time"):
-                    await commits.write(double, 1)
+                    await task
+            commits.write_later(note, 3)
+        assert written == [1]
 
     asyncio.run(scenario())
 
 
-def test_whoever_still_waits_when_it_is_closed_is_told() -> None:
+def test_at_the_close_what_is_under_way_is_written_and_others_are_told() -> None:
     async def scenario() -> None:
-        commits = GroupCommit(hangs, timeout_seconds=5)
+        commits = GroupCommit(slow, timeout_seconds=5)
         async with commits.running():
             under_way = asyncio.create_task(commits.write(double, 1))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
             waiting = asyncio.create_task(commits.write(double, 2))
             await asyncio.sleep(0)
-        for task in (under_way, waiting):
-            with pytest.raises(StoreUnavailable, match="closed"):
-                await task
+        assert await under_way == 2
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await waiting
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await commits.write(double, 3)
 
     asyncio.run(scenario())
+
+
+def test_it_can_be_closed_while_the_last_write_is_under_way() -> None:
+    async def scenario() -> None:
+        commits = GroupCommit(slow, timeout_seconds=5)
+        async with commits.running():
+            under_way = asyncio.create_task(commits.write(double, 1))
+            await asyncio.sleep(0.05)
+        assert await under_way == 2
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
 def test_what_nobody_waits_for_goes_with_the_next_write_that_succeeds() -> None:

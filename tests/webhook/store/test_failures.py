@@ -6,9 +6,10 @@ import sqlite3
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from itertools import islice
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from itertools import count, islice
 from pathlib import Path
+from random import Random
 from threading import Event as Flag
 
 import psycopg
@@ -103,6 +104,33 @@ async def _nothing_left(url: str) -> None:
         assert await store.depth() == Depth(0, 0, 0, 0.0)
 
 
+def test_whoever_is_cancelled_at_whatever_moment_leaves_no_lock_behind(url: str) -> None:
+    """A driver that is cancelled within a call may wait for itself forever, or keep a lock."""
+
+    async def use(worker: int) -> None:
+        async with open_store(url) as store:
+            for number in count():
+                await store.accept(event(f"{worker}-{number}", f"c{number % 5}"))
+                await store.depth()
+                for job in await store.claim(3, LEASE):
+                    await store.done(job)
+
+    async def scenario() -> None:
+        moments = Random(5)
+        for _ in range(8):
+            users = [asyncio.create_task(use(next(workers))) for _ in range(4)]
+            await asyncio.sleep(moments.uniform(0.01, 0.3))
+            for user in users:
+                user.cancel()
+            told = await asyncio.wait_for(asyncio.gather(*users, return_exceptions=True), PATIENCE)
+            assert {type(each) for each in told} == {asyncio.CancelledError}
+        async with open_store(url) as store:
+            await store.ensure_writable()
+
+    workers = count()
+    asyncio.run(scenario())
+
+
 # ---- no room
 
 
@@ -185,6 +213,19 @@ async def _soon(accept: Callable[..., object], notification_id: str) -> bool:
                 return bool(await accept(event(notification_id)))  # type: ignore[misc]
 
 
+def test_a_file_that_somebody_keeps_to_himself_is_unavailable(sqlite_url: str) -> None:
+    async def scenario() -> None:
+        with closing(sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreUnavailable, match="database is locked"):
+                async with open_store(sqlite_url, timeout_seconds=0.5):
+                    pass
+        async with open_store(sqlite_url) as store:
+            await store.ensure_writable()
+
+    asyncio.run(scenario())
+
+
 def test_a_server_that_stops_is_unavailable_until_it_is_back(postgres_url: str, server: PostgreSQL) -> None:
     async def scenario() -> None:
         async with open_store(postgres_url) as store:
@@ -246,10 +287,20 @@ def test_it_can_be_opened_by_several_processes_at_once(url: str) -> None:
     assert asyncio.run(all_stored(url)) == []
 
 
+def test_a_new_one_can_be_opened_many_times_at_the_same_moment(url: str) -> None:
+    async def scenario() -> None:
+        async with AsyncExitStack() as stack:
+            opened = await asyncio.gather(*(stack.enter_async_context(open_store(url)) for _ in range(10)))
+            told = await asyncio.gather(*(store.accept(event("n1")) for store in opened))
+            assert sum(told) == 1
+
+    asyncio.run(scenario())
+
+
 def test_a_store_of_another_version_is_not_touched(url: str) -> None:
     @asynccontextmanager
     async def changed(version: int) -> AsyncIterator[None]:
-        async with open_store(url) as store, store._engine.begin() as connection:
+        async with open_store(url) as store, store._looks._engine.begin() as connection:
             await connection.execute(text(f"UPDATE webhook_store SET version = {version}"))  # noqa: S608
         yield
 
@@ -265,7 +316,7 @@ def test_sqlite_is_durable_and_its_files_are_its_owners_alone(sqlite_url: str) -
     async def scenario() -> None:
         async with open_store(sqlite_url) as store:
             await store.accept(event("n1"))
-            async with store._engine.connect() as connection:
+            async with store._looks._engine.connect() as connection:
                 pragmas = [
                     await connection.exec_driver_sql(f"PRAGMA {name}") for name in ("journal_mode", "synchronous")
                 ]
@@ -282,7 +333,7 @@ def test_postgres_is_durable_whatever_the_server_is_set_to(postgres_url: str, se
     server.run(f"ALTER DATABASE {database} SET synchronous_commit = off")
 
     async def scenario() -> None:
-        async with open_store(postgres_url) as store, store._engine.connect() as connection:
+        async with open_store(postgres_url) as store, store._looks._engine.connect() as connection:
             assert (await connection.execute(text("SHOW synchronous_commit"))).scalar() == "on"
 
     asyncio.run(scenario())

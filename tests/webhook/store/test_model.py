@@ -132,7 +132,7 @@ class Both:
 def test_the_store_does_what_the_model_does(url: str, steps: list[tuple[Any, ...]]) -> None:
     async def scenario() -> None:
         async with open_store(url) as store:
-            async with store._engine.begin() as connection:
+            async with store._looks._engine.begin() as connection:
                 for table in METADATA.sorted_tables:
                     if table is not STORE:
                         await connection.execute(delete(table))

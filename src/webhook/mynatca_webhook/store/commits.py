@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,8 +37,8 @@ class GroupCommit:
     """Writes for all tasks of a process, one transaction after the other.
 
     Args:
-        begin: makes a transaction that will write.
-        timeout_seconds: how long a caller waits at most, and a transaction takes.
+        begin: makes a transaction that will write; it is never cancelled, and so has to end by itself.
+        timeout_seconds: how long a caller waits at most.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class GroupCommit:
         self._timeout_seconds = timeout_seconds
         self._due: list[_Request] = []
         self._wanted = asyncio.Event()
+        self._closed = False
 
     async def write(self, write: Write[I, R], item: I) -> R:
         """Have an item written; returns once it is durable.
@@ -56,6 +57,8 @@ class GroupCommit:
             StoreUnavailable: it was not written, or not known to be within the time. Nobody who gave up waiting has
                 to fear that it is written later than with the transaction that is under way.
         """
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._due.append(_Request(write, item, result))
         self._wanted.set()
@@ -69,31 +72,33 @@ class GroupCommit:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Write while the context lasts. At its end those who still wait get `StoreUnavailable`."""
+        """Write while the context lasts.
+
+        At its end the transaction that is under way is awaited, and those who still wait get `StoreUnavailable`.
+        """
         task = asyncio.create_task(self._run(), name="group commit")
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            self._closed = True
+            self._wanted.set()
+            await asyncio.wait([task])
             _fail(self._due, StoreUnavailable("the store is closed"))
 
     async def _run(self) -> None:
-        while True:
-            await self._wanted.wait()
+        # Ended by a flag: SQLite's driver does not survive a cancellation.
+        await self._wanted.wait()
+        while not self._closed:
             self._due = [request for request in self._due if not request.given_up]
             requests, self._due = self._due[:MAX_TOGETHER], self._due[MAX_TOGETHER:]
             try:
                 await self._commit(requests)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it and others go on
-                _fail(requests, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it, and others go on
                 self._due[:0] = [request for request in requests if request.result is None]
-            except asyncio.CancelledError:
-                _fail(requests, StoreUnavailable("the store is closed"))
-                raise
-            if all(request.result is None for request in self._due):
+                _fail(requests, error)
+            if not self._closed and all(request.result is None for request in self._due):
                 self._wanted.clear()
+                await self._wanted.wait()
 
     async def _commit(self, requests: Sequence[_Request]) -> None:
         groups: dict[Write[Any, Any], list[_Request]] = {}
@@ -101,7 +106,7 @@ class GroupCommit:
             groups.setdefault(request.write, []).append(request)
         results: list[tuple[_Request, Any]] = []
         with unavailable():
-            async with asyncio.timeout(self._timeout_seconds), self._begin() as connection:
+            async with self._begin() as connection:
                 for write, group in groups.items():
                     results += zip(group, await write(connection, [request.item for request in group]), strict=True)
         for request, result in results:

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 from sqlalchemy import URL, Double, Table, event, make_url, text
@@ -20,6 +20,10 @@ from sqlalchemy.sql.functions import FunctionElement
 from mynatca_webhook.store.errors import BadStoreUrl
 
 EXAMPLES = "Examples: sqlite:////data/events.db, postgresql://user:password@host/database."
+
+SQLITE_BUSY_SECONDS = 0.05
+"""For how long SQLite itself waits for a lock. It looks ever more seldom, so that among busy processes one might never
+get its turn: we begin anew with that until our own time is over."""
 
 
 class now(FunctionElement[float]):  # noqa: N801 - SQL functions are lower case in SQLAlchemy
@@ -48,41 +52,55 @@ def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert:
     return statement
 
 
-def engine_of(address: str, timeout_seconds: float) -> AsyncEngine:
-    """What connects to the store at this address; it does not connect yet.
+async def engine_of(address: str, timeout_seconds: float) -> AsyncEngine:
+    """What connects to the store at this address; SQLite's file is made if it is not there.
 
     Raises:
         BadStoreUrl: the address is none of a store.
-        OSError: SQLite's file cannot be made.
+        OSError, sqlite3.Error: SQLite's file cannot be made.
     """
     try:
         url = make_url(address)
     except ArgumentError:
         raise BadStoreUrl(f"The store's address is no URL. {EXAMPLES}") from None
     if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
-        return _sqlite(url, timeout_seconds)
+        return await _sqlite(url, timeout_seconds)
     if url.drivername in ("postgresql", "postgres"):
         return _postgresql(url, timeout_seconds)
-    raise BadStoreUrl(f"There is no store at {url.drivername}: addresses without a file or of its kind. {EXAMPLES}")
+    raise BadStoreUrl(f"The store's address is of no known kind ({url.drivername}), or names no file. {EXAMPLES}")
 
 
-def _sqlite(url: URL, timeout_seconds: float) -> AsyncEngine:
-    # Made here for its mode, which SQLite gives to the files beside it too: the journal has names and addresses.
-    os.close(os.open(url.database or "", os.O_RDWR | os.O_CREAT, 0o600))
+async def _sqlite(url: URL, timeout_seconds: float) -> AsyncEngine:
+    await asyncio.to_thread(_make_file, url.database or "", timeout_seconds)
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"),
-        hide_parameters=True,
-        connect_args={"timeout": timeout_seconds},  # of those who set up or look
+        url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, connect_args={"timeout": SQLITE_BUSY_SECONDS}
     )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     return engine
+
+
+def _make_file(path: str, patience_seconds: float) -> None:
+    """Make SQLite's file, if it is not there yet, and set it to WAL, which it then remembers."""
+    # By hand for its mode, which SQLite gives to the files beside it too: the journal has names and addresses. A file
+    # that is there is not opened, as closing it would take away the locks that this process may have on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    deadline = time.monotonic() + patience_seconds
+    with closing(sqlite3.connect(path, timeout=SQLITE_BUSY_SECONDS)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                _raise_unless_busy(error, deadline)
+                time.sleep(_pause())
+            else:
+                return
 
 
 def _postgresql(url: URL, timeout_seconds: float) -> AsyncEngine:
@@ -111,40 +129,49 @@ def _postgresql(url: URL, timeout_seconds: float) -> AsyncEngine:
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine, patience_seconds: float) -> AsyncIterator[AsyncConnection]:
-    """A transaction that will write, begun within the time."""
-    async with engine.connect() as connection, connection.begin():
+    """A transaction that will write."""
+    async with _limit(engine, patience_seconds), engine.connect() as connection, connection.begin():
         if connection.dialect.name == "sqlite":
             await _lock_sqlite(connection, patience_seconds)
         yield connection
 
 
+@asynccontextmanager
+async def reading(engine: AsyncEngine, patience_seconds: float) -> AsyncIterator[AsyncConnection]:
+    """A connection for single statements that only read; it waits for no writer."""
+    async with _limit(engine, patience_seconds), engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _limit(engine: AsyncEngine, seconds: float) -> asyncio.Timeout:
+    """For a server that says nothing any more. SQLite is no server, and its driver does not survive a cancellation."""
+    return asyncio.timeout(seconds if engine.dialect.name == "postgresql" else None)
+
+
 async def _lock_sqlite(connection: AsyncConnection, patience_seconds: float) -> None:
     """Begin a transaction that has the write lock.
 
-    Python would begin one without, and SQLite refuses to upgrade that when others wrote meanwhile. SQLite's own
-    waiting looks ever more seldom, up to every 100 ms, so that among busy processes one may never get its turn.
+    Python would begin one without, and SQLite refuses to upgrade that when others wrote meanwhile.
     """
     deadline = time.monotonic() + patience_seconds
-    await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            except OperationalError as error:
-                if getattr(error.orig, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(random.uniform(0.001, 0.004))  # noqa: S311 - no secret
-            else:
-                return
-    finally:
-        await connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience_seconds * 1000)}")
+    while True:
+        try:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            _raise_unless_busy(error.orig, deadline)
+            await asyncio.sleep(_pause())
+        else:
+            return
 
 
-@asynccontextmanager
-async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection for single statements that only read; it waits for no writer."""
-    async with engine.connect() as connection:
-        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+def _raise_unless_busy(error: BaseException | None, deadline: float) -> None:
+    """To be called while the error is handled."""
+    if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+        raise  # noqa: PLE0704 - the one that is being handled
+
+
+def _pause() -> float:
+    return random.uniform(0.001, 0.004)  # noqa: S311 - no secret
 
 
 async def one_at_a_time(connection: AsyncConnection) -> None:

@@ -8,6 +8,7 @@ StoreError
 No text holds what was to be stored, nor a password.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,7 +41,7 @@ def unavailable() -> Iterator[None]:
         yield
     except TimeoutError:
         raise StoreUnavailable("the store did not answer in time") from None
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         told = error.orig if isinstance(error, DBAPIError) and error.orig else error
         first_line = str(told).strip().partition("\n")[0]
         raise StoreUnavailable(f"{type(told).__name__}: {first_line}") from None

@@ -8,14 +8,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from mynatca_webhook.store import journal, queue, upkeep
 from mynatca_webhook.store.commits import GroupCommit
-from mynatca_webhook.store.databases import engine_of, reading, transaction
+from mynatca_webhook.store.databases import engine_of, transaction
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable, unavailable
 from mynatca_webhook.store.event import DeadLetter, Depth, Event, Job, Pruned
 from mynatca_webhook.store.journal import StoreJournal
+from mynatca_webhook.store.looks import Looks
 from mynatca_webhook.store.queue import Request, Settlement
 from mynatca_webhook.store.upkeep import Keep
 
@@ -29,15 +28,13 @@ class EventStore:
     possible within the store's time-out, and can then be called again.
 
     Args:
-        engine: connects to the database.
         commits: writes for all callers.
-        timeout_seconds: how long a look at the store takes at most.
+        looks: reads for them.
     """
 
-    def __init__(self, engine: AsyncEngine, commits: GroupCommit, timeout_seconds: float) -> None:
-        self._engine = engine
+    def __init__(self, commits: GroupCommit, looks: Looks) -> None:
         self._commits = commits
-        self._timeout_seconds = timeout_seconds
+        self._looks = looks
         self._work = asyncio.Event()
         self.journal = StoreJournal(commits)
 
@@ -113,9 +110,7 @@ class EventStore:
 
     async def dead_letters(self) -> list[DeadLetter]:
         """All events that were given up, longest dead first."""
-        with unavailable():
-            async with asyncio.timeout(self._timeout_seconds), reading(self._engine) as connection:
-                return await queue.dead_letters(connection)
+        return await self._looks.read(queue.dead_letters)
 
     async def replay(self, notification_ids: Collection[str] | None) -> int:
         """Let dead letters wait to be worked again: these, or all for None; returns how many that were."""
@@ -127,9 +122,7 @@ class EventStore:
 
     async def depth(self) -> Depth:
         """Count events that are not finished, in one query."""
-        with unavailable():
-            async with asyncio.timeout(self._timeout_seconds), reading(self._engine) as connection:
-                return await queue.depth(connection)
+        return await self._looks.read(queue.depth)
 
     async def ensure_writable(self) -> None:
         """Write something, for readiness.
@@ -160,7 +153,7 @@ class EventStore:
             OSError: the folder cannot be written.
         """
         await self.journal.flush()
-        return await journal.export_lines(self._engine, since, until, folder)
+        return await journal.export_lines(self._looks, since, until, folder)
 
 
 def _plain(reason: str) -> str:
@@ -183,18 +176,19 @@ async def open_store(url: str, timeout_seconds: float = 3) -> AsyncIterator[Even
     """
     patience = timeout_seconds * 0.8  # so that the database gives up before we do, and says why
     with unavailable():
-        engine = engine_of(url, patience)
+        engine = await engine_of(url, patience)
+    commits = GroupCommit(partial(transaction, engine, patience), timeout_seconds)
+    looks = Looks(engine, timeout_seconds)
     try:
-        begin = partial(transaction, engine, patience)
-        with unavailable():
-            async with asyncio.timeout(timeout_seconds), begin() as connection:
-                await upkeep.set_up(connection)
-        commits = GroupCommit(begin, timeout_seconds)
         async with commits.running():
-            store = EventStore(engine, commits, timeout_seconds)
-            yield store
-            await _close(store)
+            await commits.write(upkeep.set_up, None)
+            store = EventStore(commits, looks)
+            try:
+                yield store
+            finally:
+                await _close(store)
     finally:
+        await looks.finish()
         await engine.dispose()
 
 

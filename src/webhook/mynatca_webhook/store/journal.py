@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mynatca_intercom.reconcile.journal import Operation
 from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_webhook.store.commits import GroupCommit
-from mynatca_webhook.store.databases import insert_into, reading
-from mynatca_webhook.store.errors import unavailable
+from mynatca_webhook.store.databases import insert_into
+from mynatca_webhook.store.looks import Looks
 from mynatca_webhook.store.tables import JOURNAL
 
 PAGE = 1000
@@ -97,7 +97,7 @@ async def _nothing(_connection: AsyncConnection, asked: Sequence[None]) -> Seque
     return asked
 
 
-async def export_lines(engine: AsyncEngine, since: datetime, until: datetime, folder: Path) -> int:
+async def export_lines(looks: Looks, since: datetime, until: datetime, folder: Path) -> int:
     """Write a run folder with all writes intended in a period; see `EventStore.export`."""
     if since.tzinfo is None or until.tzinfo is None:
         raise ValueError("a moment of a period has no time zone")
@@ -105,7 +105,7 @@ async def export_lines(engine: AsyncEngine, since: datetime, until: datetime, fo
     writes = 0
     with os.fdopen(os.open(run.journal, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         try:
-            async for line, is_intent in _numbered(engine, since, until):
+            async for line, is_intent in _numbered(looks, since, until):
                 stream.write(line)
                 writes += is_intent
             stream.flush()
@@ -116,24 +116,26 @@ async def export_lines(engine: AsyncEngine, since: datetime, until: datetime, fo
     return writes
 
 
-async def _numbered(engine: AsyncEngine, since: datetime, until: datetime) -> AsyncIterator[tuple[bytes, bool]]:
+async def _numbered(looks: Looks, since: datetime, until: datetime) -> AsyncIterator[tuple[bytes, bool]]:
     """Lines numbered from 1 on, and whether each is an intent."""
     numbers: dict[tuple[str, int], int] = {}
-    rows = await _page(engine, since, until, after=0)
+    rows = await _page(looks, since, until, after=0)
     while rows:
         for row in rows:
             numbers[row.origin, row.seq] = seq = len(numbers) + 1
             intent = None if row.intent is None else numbers[row.origin, row.intent]
             yield _as_line(row, seq, intent), intent is None
-        rows = await _page(engine, since, until, after=rows[-1].id)
+        rows = await _page(looks, since, until, after=rows[-1].id)
 
 
-async def _page(engine: AsyncEngine, since: datetime, until: datetime, after: int) -> Sequence[Row[Any]]:
+async def _page(looks: Looks, since: datetime, until: datetime, after: int) -> Sequence[Row[Any]]:
     lines = _of_period(since, until).where(JOURNAL.c.id > after).order_by(JOURNAL.c.id).limit(PAGE)
-    with unavailable():
-        async with reading(engine) as connection:
-            rows: Sequence[Row[Any]] = (await connection.execute(lines)).all()
-            return rows
+
+    async def read(connection: AsyncConnection) -> Sequence[Row[Any]]:
+        rows: Sequence[Row[Any]] = (await connection.execute(lines)).all()
+        return rows
+
+    return await looks.read(read)
 
 
 def _as_line(row: Row[Any], seq: int, intent: int | None) -> bytes:

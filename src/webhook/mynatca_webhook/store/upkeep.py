@@ -26,7 +26,7 @@ class Keep:
     journal: timedelta
 
 
-async def set_up(connection: AsyncConnection) -> None:
+async def set_up(connection: AsyncConnection, asked: Sequence[None]) -> Sequence[None]:
     """Make the tables that are not there yet; several processes may do so at once.
 
     Raises:
@@ -41,6 +41,7 @@ async def set_up(connection: AsyncConnection) -> None:
         await connection.execute(first)
     elif found != VERSION:
         raise StoreUnavailable(f"the store has version {found} of the tables, this program knows version {VERSION}")
+    return asked
 
 
 async def write_something(connection: AsyncConnection, asked: Sequence[None]) -> Sequence[None]:
