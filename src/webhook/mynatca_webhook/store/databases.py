@@ -67,7 +67,7 @@ async def engine_of(address: str, timeout_seconds: float) -> AsyncEngine:
         return await _sqlite(url, timeout_seconds)
     if url.drivername in ("postgresql", "postgres"):
         return _postgresql(url, timeout_seconds)
-    raise BadStoreUrl(f"The store's address is of no known kind ({url.drivername}), or names no file. {EXAMPLES}")
+    raise BadStoreUrl(f"There is no store at {url.drivername}: addresses, or this one names no file. {EXAMPLES}")
 
 
 async def _sqlite(url: URL, timeout_seconds: float) -> AsyncEngine:
