@@ -208,6 +208,27 @@ class TestFailures:
         assert (conversation.tag_ids, lead.external_id) == ([], ANN)
 
 
+def test_a_full_disk_ends_the_sweep_with_a_sentence(desk: Desk) -> None:
+    """What the journal does not hold was not sent, and the tag stays."""
+    people = [person(letter, "lead") for letter in "abcdef"]
+    desk.has(*people)
+    rows = desk.sandbox.world.tables["members"]
+    rows += [member_row(str(2000 + i), f"m{i}@example.com", "Mo", f"Number{i}") for i in range(6)]
+    asked = [desk.tagged(each.id, number=str(2000 + i)) for i, each in enumerate(people)]
+
+    process = desk.runner.start(command="sweep", file_kib=2, RUN_ID="full", INTERCOM_CONCURRENCY="1")
+    process.communicate(timeout=60)
+
+    sweep = Run(process.returncode, desk.runner.runs_dir / "full")
+    assert sweep.exit_code == 1
+    assert "make room in RUNS_DIR" in sweep.result["message"]
+    assert sum(sweep.result["counts"].values()) == sweep.result["seen"] == 6
+    assert sum(each.role == "user" for each in people) <= len(
+        [line for line in sweep.journal_text if '"intent"' in line]
+    )
+    assert any(each.tag_ids == [TAG] for each in asked)
+
+
 class TestRecent:
     """Contacts of recent conversations."""
 

@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Service:
     folder: Path
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[str] | None" = None
+    errors: str = ""
 
     @property
     def url(self) -> str:
@@ -99,7 +101,7 @@ class Service:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        _, self.errors = self.process.communicate(timeout=30)
         code, self.process = self.process.returncode, None
         return code
 
@@ -269,6 +271,23 @@ class TestOutages:
 
         assert service.stop() == 0
         assert lead.external_id == ANN
+
+    def test_a_store_that_takes_no_journal_line_keeps_the_write_back(self, service: Service, lead: Contact) -> None:
+        """Nothing is sent that the journal does not hold; the service lives on, and does it once the store is back."""
+        service.sandbox.options = Options(limit=None, latency=0.5)
+        service.start()
+        service.send(notification(lead.id))
+        wait_until(lambda: service.sandbox.calls["GET /contacts/{contact_id}"])
+        with closing(sqlite3.connect(service.folder / "events.db")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            wait_until(lambda: not service.is_ready())
+            wait_until(lambda: service.sandbox.calls["GET /contacts/find_by_external_id/{external_id}"])
+            wait_until(lambda: not service.is_ready())
+            assert service.sandbox.calls["PUT /contacts/{contact_id}"] == 0
+        wait_until(lambda: lead.external_id == ANN, seconds=60)
+
+        assert service.stop() == 0
+        assert "Traceback" not in service.errors
 
     def test_a_source_that_is_down_puts_the_work_off(self, service: Service, lead: Contact) -> None:
         service.start(SUPABASE_URL="http://127.0.0.1:1")

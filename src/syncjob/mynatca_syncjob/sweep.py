@@ -75,7 +75,7 @@ class Sweep:
         self._progress = progress
         self._stop = stop
         self._counts = Counter[str](dict.fromkeys(COUNTED, 0))
-        self._refused: CredentialsRefused | SourceRefused | None = None
+        self._fatal: CredentialsRefused | SourceRefused | OSError | None = None
 
     async def run(self, result: Result) -> None:
         """Carry the sweep out and write into `result` how it went."""
@@ -96,8 +96,8 @@ class Sweep:
             if writer and items:
                 await ensure_attributes(client, writer.create_attribute if self._intercom.create_attributes else None)
             await self._all(items, result)
-        if self._refused:
-            raise self._refused
+        if self._fatal:
+            raise self._fatal
         if self._stop.is_set():
             return Exit.STOPPED, STOPPED
         if self._options.dry_run:
@@ -156,13 +156,16 @@ class Sweep:
                 result.rows.append(_told(item, found, outcome))
 
     async def _carried_out(self, item: _Item) -> Verdict | None:
-        if self._stop.is_set() or self._refused:
+        if self._stop.is_set() or self._fatal:
             return Verdict(item.id, "not_reached")
         try:
             return await item.work(item.id)
         except (CredentialsRefused, SourceRefused) as error:
-            self._refused = error
+            self._fatal = error
             return Verdict(item.id, "failed", reason="credentials refused")
+        except OSError as error:  # nothing may be sent that the journal does not hold
+            self._fatal = error
+            return Verdict(item.id, "failed", reason="the journal could not be written")
         except IntercomError as error:
             log.warning("not swept: %s", error)
             return Verdict(item.id, "failed", reason=reason_of(error))

@@ -23,7 +23,7 @@ from mynatca_intercom.settings import (
     load,
 )
 from mynatca_webhook.app import Service, build_app
-from mynatca_webhook.store.errors import BadStoreUrl, StoreUnavailable
+from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.store.event_store import EventStore, open_store
 
 EXIT_CODES = "exit codes: 0 done, 1 the store does not answer, 2 wrong usage or settings"
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return asyncio.run(_look_after(webhook, options))
     except (SettingsError, BadStoreUrl) as error:
         return _refused(error, 2)
-    except (StoreUnavailable, OSError) as error:
+    except OSError as error:  # `StoreUnavailable` is one
         return _refused(error, 1)
 
 

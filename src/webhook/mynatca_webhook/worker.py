@@ -146,6 +146,8 @@ class Worker:
             return str(error)
         except TimeoutError:
             return "it took too long"
+        except OSError:
+            return "the journal takes nothing more"
         return None
 
     @asynccontextmanager

@@ -92,6 +92,7 @@ class Door:
 
         Raises:
             IntercomError, SourceError
+            OSError: the journal takes nothing more.
         """
         judged = await self.judge(contact_id)
         if judged is None:
@@ -106,7 +107,7 @@ class Door:
         """Make a contact the member's whose number a person gave.
 
         Raises:
-            IntercomError, SourceError
+            IntercomError, SourceError, OSError
         """
         member = await asyncio.to_thread(self._members.member_with_number, number)
         if member is None:

@@ -36,7 +36,11 @@ class WriteRecord(Protocol):
     """Where writes are recorded before they are sent: a run's `Journal`, or the webhook's store."""
 
     async def intend(self, operation: Operation, **what: Any) -> int:
-        """Record a write that is about to be sent, and return its `seq` once that is durable."""
+        """Record a write that is about to be sent, and return its `seq` once that is durable.
+
+        Raises:
+            OSError: it is not, and the write must not be sent.
+        """
 
     def done(self, seq: int, **what: Any) -> None:
         """Record that the write of this intent took effect."""

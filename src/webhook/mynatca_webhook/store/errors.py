@@ -23,8 +23,11 @@ class BadStoreUrl(StoreError):
     """The address is not one that a store can have."""
 
 
-class StoreUnavailable(StoreError):
-    """It cannot be reached, cannot write, or did not answer in time; the same call may succeed later."""
+class StoreUnavailable(StoreError, OSError):
+    """It cannot be reached, cannot write, or did not answer in time; the same call may succeed later.
+
+    An OSError too, as that is what `reconcile` expects of a journal that takes nothing more.
+    """
 
 
 class LeaseLost(StoreError):
@@ -39,6 +42,8 @@ def unavailable() -> Iterator[None]:
     """
     try:
         yield
+    except StoreUnavailable:
+        raise
     except TimeoutError:
         raise StoreUnavailable("the store did not answer in time") from None
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
