@@ -155,6 +155,11 @@ class Command:
             released=frozenset(self._options.release),
             phone_region=self._rules.phone_region,
         )
+        if run_id == options.run:
+            raise SettingsError(
+                f"RUN_ID cannot be {run_id!r}, the run that is to be undone: its journal would end with the undo's own "
+                "writes. Name another, for example RUN_ID=undo-1, or none."
+            )
         undo = Undo(self._settings.runs_dir, options)
         folder = self._folder(run_id)
         result = Result(run_id, "undo", options.dry_run, _moment(self._started))
