@@ -110,4 +110,4 @@ def _print_counts(title: str, counts: dict[str, int], words: dict[str, str], con
     if lines:
         console.print(f"[bold]{title}:")
     for count, text in sorted(lines, reverse=True):
-        console.print(f"  {count:>6,}  {text}")
+        console.print(f"  {count:>6,}  {text}", soft_wrap=True)
