@@ -263,6 +263,20 @@ class TestOutages:
 
         wait_until(lambda: lead.external_id == ANN, seconds=60)
 
+    def test_an_event_that_its_workers_do_not_survive_is_given_up(self, service: Service, lead: Contact) -> None:
+        """Killed over its only attempt, it is not worked again and again."""
+        service.sandbox.options = Options(limit=None, latency=20)
+        service.start(WEBHOOK_MAX_ATTEMPTS="1")
+        service.send(notification(lead.id))
+        wait_until(lambda: service.sandbox.calls.total)
+        service.stop(signal.SIGKILL)
+        service.sandbox.calls.clear()
+
+        service.start(WEBHOOK_MAX_ATTEMPTS="1")
+        wait_until(lambda: "notif_1" in service.told("dead-letters"), seconds=60)
+
+        assert service.sandbox.calls.total == 0
+
     def test_sigterm_finishes_what_is_in_work(self, service: Service, lead: Contact) -> None:
         service.sandbox.options = Options(limit=None, latency=0.3)
         service.start()

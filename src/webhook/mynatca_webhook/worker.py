@@ -91,12 +91,18 @@ class Worker:
         for job in jobs:
             task = asyncio.create_task(self._finish(job))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
         await self._measure()
         if not free:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
         elif not jobs:
             await self._store.wait_for_work(POLL_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A job that crashes is a fault of ours; its claim runs out, and at last it is given up."""
+        self._running.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a job crashed", exc_info=task.exception())
 
     async def _measure(self) -> None:
         depth = await self._store.depth()
@@ -113,7 +119,8 @@ class Worker:
     async def _finish(self, job: Job) -> None:
         """Work a job and tell the store how it ended; if the store is away the lease runs out, and it is done again."""
         try:
-            reason = await self._reason_to_put_off(job)
+            spent = job.attempts > self._webhook.max_attempts
+            reason = "its workers were killed" if spent else await self._reason_to_put_off(job)
             if reason is None:
                 await self._store.done(job)
                 self._told("done", job)
