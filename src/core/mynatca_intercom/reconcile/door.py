@@ -139,6 +139,7 @@ class Door:
         judged = JudgedContacts(index, contacts, scope.decisions)
         needed = may_archive(judged, scope)
         open_work = await self._client.open_work_of(list(contacts)) if needed else OpenWork()
+        scope = replace(scope, archive=open_work.complete)
         plan = make_plan(judged, scope, open_work, int(time.time()) - self._search_lag_seconds)
         own = tuple(case for case in plan.cases if case.actions[0].member is member)
         rows = await self._apply(replace(plan, cases=own), index)

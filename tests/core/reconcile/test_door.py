@@ -1,0 +1,62 @@
+"""One contact at a time: what Intercom answers when it knows less than it should. The rest stands in `test_sweep`."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.members.supabase import SupabaseSource
+from mynatca_intercom.reconcile.door import Door, Verdict
+from mynatca_intercom.reconcile.journal import Journal
+from mynatca_intercom.reconcile.writer import Writer
+from mynatca_intercom.settings import IntercomSettings, MemberSettings, SupabaseSettings, load
+from mynatca_sandbox.server import Sandbox
+from support.canned import Answer, Request, canned
+from support.worlds import NOW, UUIDS, member_row, world_of
+
+NEWER = {"id": "b" * 24, "role": "user", "external_id": UUIDS[0], "email": "ann@example.com", "created_at": NOW - 50}
+OLDER = {"id": "a" * 24, "role": "user", "external_id": "1001", "email": "ann@example.com", "created_at": NOW - 100}
+
+
+def answer(conversations_counted: int) -> Callable[[Request], Answer]:
+    """An Intercom with two users of Ann that lists no open conversation and counts so many."""
+    answers: dict[str, Any] = {
+        f"/contacts/{NEWER['id']}": NEWER,
+        f"/contacts/{OLDER['id']}": OLDER,
+        "/contacts/find_by_external_id/1001": OLDER,
+        "/conversations/search": {"conversations": [], "total_count": conversations_counted},
+        "/tickets/search": {"tickets": [], "total_count": 0},
+    }
+
+    def give(request: Request) -> Answer:
+        return Answer(200, json.dumps(answers.get(request.path, OLDER)).encode())
+
+    return give
+
+
+def enrich(url: str, source: SupabaseSource, journal: Path) -> Verdict:
+    async def run() -> Verdict:
+        settings = load(IntercomSettings, {"INTERCOM_URL": url, "INTERCOM_ACCESS_TOKEN": "token"})
+        async with IntercomClient(settings) as client, Journal(journal) as record:
+            door = Door(client, Writer(client, record, "1"), source, phone_region="US", search_lag_seconds=0)
+            return await door.enrich("b" * 24)
+
+    return asyncio.run(run())
+
+
+def archived(start_sandbox: Callable[..., Sandbox], journal: Path, counted: int) -> bool:
+    """Whether the older user is archived when Intercom counts so many open conversations and lists none."""
+    sandbox = start_sandbox(world_of([member_row("1001", "ann@example.com")]))
+    settings = load(SupabaseSettings, {"SUPABASE_URL": sandbox.url, "SUPABASE_KEY": "sandbox-key"})
+    with canned(answer(counted)) as server, SupabaseSource(settings, load(MemberSettings, {})) as source:
+        enrich(server.url, source, journal)
+        return f"/contacts/{OLDER['id']}/archive" in [request.path for request in server.requests]
+
+
+def test_nobody_is_archived_while_open_conversations_are_missing(
+    start_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    assert archived(start_sandbox, tmp_path / "whole.jsonl", counted=0)
+    assert not archived(start_sandbox, tmp_path / "missing.jsonl", counted=50)
