@@ -22,16 +22,20 @@ OLDER = {"id": "a" * 24, "role": "user", "external_id": "1001", "email": "ann@ex
 
 def answer(conversations_counted: int) -> Callable[[Request], Answer]:
     """An Intercom with two users of Ann that lists no open conversation and counts so many."""
+    newer, older = dict(NEWER), dict(OLDER)
     answers: dict[str, Any] = {
-        f"/contacts/{NEWER['id']}": NEWER,
-        f"/contacts/{OLDER['id']}": OLDER,
-        "/contacts/find_by_external_id/1001": OLDER,
+        f"/contacts/{newer['id']}": newer,
+        f"/contacts/{older['id']}": older,
+        "/contacts/find_by_external_id/1001": older,
         "/conversations/search": {"conversations": [], "total_count": conversations_counted},
         "/tickets/search": {"tickets": [], "total_count": 0},
     }
 
     def give(request: Request) -> Answer:
-        return Answer(200, json.dumps(answers.get(request.path, OLDER)).encode())
+        answered = answers.get(request.path, {})
+        if request.method == "PUT":
+            answered |= json.loads(request.body)
+        return Answer(200, json.dumps(answered).encode())
 
     return give
 
