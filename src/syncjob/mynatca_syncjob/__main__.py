@@ -29,13 +29,14 @@ from mynatca_intercom.settings import (
     load,
 )
 from mynatca_syncjob.arguments import parser
+from mynatca_syncjob.ending import run_folder_failure
 from mynatca_syncjob.explain import explain
 from mynatca_syncjob.mappings import Decision, MappingsError, read_mappings
 from mynatca_syncjob.page import run_page, undo_page
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.report import print_report
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.run import Run, RunOptions, run_folder_failure
+from mynatca_syncjob.run import Run, RunOptions
 from mynatca_syncjob.sweep import Sweep, SweepOptions
 from mynatca_syncjob.undo import Undo, UndoOptions
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mynatca_intercom import metrics
-from mynatca_intercom.intercom.attributes import AttributesUnfit, ensure_attributes
+from mynatca_intercom.intercom.attributes import ensure_attributes
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact, ContactListing
 from mynatca_intercom.intercom.conversation import OpenWork
-from mynatca_intercom.intercom.errors import CredentialsRefused, IntercomError, Merged, NotFound
+from mynatca_intercom.intercom.errors import Merged, NotFound
 from mynatca_intercom.members.member import Member, MemberListing
-from mynatca_intercom.members.source import MemberSource, SourceError, SourceRefused
+from mynatca_intercom.members.source import MemberSource
 from mynatca_intercom.reconcile.apply import Applier, Row
 from mynatca_intercom.reconcile.brakes import BrakeClass, Reading, brakes
-from mynatca_intercom.reconcile.closing import REASON, ClosingIncomplete, bring_back
+from mynatca_intercom.reconcile.closing import REASON, bring_back
 from mynatca_intercom.reconcile.decide import make_plan, may_archive
 from mynatca_intercom.reconcile.history import History
 from mynatca_intercom.reconcile.journal import Journal
@@ -33,6 +33,7 @@ from mynatca_intercom.reconcile.plan import Plan, Scope
 from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings
+from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Stopped, Unfit, braked, carried_out, verdict
 from mynatca_syncjob.mappings import Decision
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result, outcome_of
@@ -56,45 +57,6 @@ class RunOptions:
     released: frozenset[BrakeClass] = frozenset()
     phone_region: str = "US"
     decisions: Sequence[Decision] = ()
-
-
-STOPPED = "Stopped by SIGTERM between two writes; run again to go on."
-NO_ADMIN = (
-    "Conversations are written to in a teammate's name, and the token belongs to none: "
-    "set INTERCOM_ADMIN_ID, for example INTERCOM_ADMIN_ID=7000003."
-)
-
-
-def run_folder_failure(error: OSError) -> str:
-    """The sentence for a disk that takes nothing more: no write is sent that the journal does not hold."""
-    return f"The run folder cannot be written ({error.strerror}): make room in RUNS_DIR and run again."
-
-
-class Stopped(Exception):
-    """SIGTERM came."""
-
-
-class Unfit(Exception):
-    """A setting does not let the run be carried out; the text says which, and what to do."""
-
-
-async def told(steps: Coroutine[Any, Any, tuple[Exit, str]], result: Result) -> None:
-    """Carry steps out and write into `result` how they ended; nothing that can go wrong outside is raised."""
-    try:
-        result.exit_code, result.message = await steps
-    except CredentialsRefused as error:
-        result.exit_code = Exit.CREDENTIALS
-        result.message = f"{error}: check INTERCOM_ACCESS_TOKEN and its scopes."
-    except SourceRefused as error:
-        result.exit_code, result.message = Exit.CREDENTIALS, str(error)
-    except (AttributesUnfit, Unfit) as error:
-        result.exit_code, result.message = Exit.USAGE, str(error)
-    except Stopped:
-        result.exit_code, result.message = Exit.STOPPED, STOPPED
-    except (IntercomError, SourceError, ClosingIncomplete) as error:
-        result.exit_code, result.message = Exit.FAILED, str(error)
-    except OSError as error:
-        result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
 
 
 class Run:
@@ -122,11 +84,7 @@ class Run:
 
     async def run(self, result: Result) -> None:
         """Carry the run out and write into `result` how it went."""
-        async with IntercomClient(self._intercom) as client:
-            try:
-                await told(self._steps(client, result), result)
-            finally:
-                result.calls = dict(client.calls)
+        await carried_out(self._intercom, lambda client: self._steps(client, result), result)
 
     async def _steps(self, client: IntercomClient, result: Result) -> tuple[Exit, str]:
         started = int(time.time())
@@ -313,19 +271,3 @@ class Run:
         findings = (each.reason for each in self.plan.findings if each.member_number == decision.member_number)
         review = self._written_to.get(decision) in self.plan.in_review
         return {"outcome": "review" if review else "unchanged", "reason": next(findings, None)}
-
-
-def braked(result: Result) -> tuple[Exit, str]:
-    """The ending of a run that a brake stops before its first write."""
-    for brake in result.brakes:
-        metrics.BRAKES.labels(brake.brake).inc()
-    flags = " ".join(f"--release {brake.brake}" for brake in result.brakes)
-    reasons = " ".join(brake.message for brake in result.brakes)
-    return Exit.BRAKE, f"{reasons} Nothing was written. If this is right, run again with {flags}."
-
-
-def verdict(failed: int, seen: int, allowed: float) -> tuple[Exit, str]:
-    """The ending of a run that went through, by how many rows failed."""
-    if failed > (allowed * seen if allowed < 1 else allowed):
-        return Exit.FAILED_ROWS, f"{failed} failed; result.json names each with its reason."
-    return Exit.DONE, ""

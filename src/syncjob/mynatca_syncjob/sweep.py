@@ -22,9 +22,9 @@ from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, TagSettings
+from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, carried_out, verdict
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.run import NO_ADMIN, STOPPED, Unfit, told, verdict
 
 COUNTED = (
     *("updated", "converted", "merged", "archived_duplicate", "unchanged"),
@@ -79,11 +79,7 @@ class Sweep:
 
     async def run(self, result: Result) -> None:
         """Carry the sweep out and write into `result` how it went."""
-        async with IntercomClient(self._intercom) as client:
-            try:
-                await told(self._steps(client, result), result)
-            finally:
-                result.calls = dict(client.calls)
+        await carried_out(self._intercom, lambda client: self._steps(client, result), result)
 
     async def _steps(self, client: IntercomClient, result: Result) -> tuple[Exit, str]:
         me = await client.me()

@@ -16,9 +16,9 @@ from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_intercom.reconcile.undo import UNDO_OUTCOMES, Undoer, UndoRow, chains
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, SettingsError
+from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, braked, carried_out, verdict
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.run import NO_ADMIN, STOPPED, Unfit, braked, told, verdict
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ARCHIVING = ("create", "unarchive", "unarchive_to_judge")
@@ -63,11 +63,9 @@ class Undo:
         result: Result,
     ) -> None:
         """Carry the undo out and write into `result` how it went."""
-        async with IntercomClient(intercom) as client:
-            try:
-                await told(self._steps(client, intercom, folder, progress, stop, result), result)
-            finally:
-                result.calls = dict(client.calls)
+        await carried_out(
+            intercom, lambda client: self._steps(client, intercom, folder, progress, stop, result), result
+        )
 
     async def _steps(
         self,

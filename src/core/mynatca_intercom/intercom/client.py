@@ -184,6 +184,11 @@ _UNSETTLED: list[dict[str, Any]] = [
 _OPEN = {"field": "open", "operator": "=", "value": True}
 
 
+def _paging(cursor: str | None) -> dict[str, str | int]:
+    """The page size goes with every cursor, else it falls back to the default (intercom-php issue 348)."""
+    return {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {})
+
+
 def _any_of(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"operator": "OR", "value": list(filters)}
 
@@ -204,11 +209,7 @@ class IntercomClient(Transport):
         """All unarchived contacts; read once more when some are missing, and `complete` tells if they still are."""
 
         async def page(cursor: str | None) -> Page[Contact]:
-            # The page size must be sent with every cursor, else it falls back to 10.
-            query: dict[str, str | int] = {"per_page": MAX_PAGE}
-            if cursor:
-                query["starting_after"] = cursor
-            answer = await self.call(_CONTACT_PAGE, "list_contacts", "GET", "/contacts", params=query)
+            answer = await self.call(_CONTACT_PAGE, "list_contacts", "GET", "/contacts", params=_paging(cursor))
             return Page(answer.data, answer.total_count, answer.cursor)
 
         rows, counted = await listed_whole("contacts", page, listed)
@@ -231,10 +232,7 @@ class IntercomClient(Transport):
 
         async def page(cursor: str | None) -> Page[Contact]:
             query = {"field": "email", "operator": "=", "value": email}
-            body = {
-                "query": query,
-                "pagination": {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {}),
-            }
+            body = {"query": query, "pagination": _paging(cursor)}
             answer = await self.call(_CONTACT_PAGE, "search_contacts", "POST", "/contacts/search", json=body)
             return Page(answer.data, answer.total_count, answer.cursor)
 
@@ -287,8 +285,8 @@ class IntercomClient(Transport):
         """All notes on a contact, the newest first."""
 
         async def page(cursor: str | None) -> Page[Note]:
-            query: dict[str, str | int] = {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {})
-            answer = await self.call(_NOTE_PAGE, "list_notes", "GET", f"/contacts/{contact_id}/notes", params=query)
+            path = f"/contacts/{contact_id}/notes"
+            answer = await self.call(_NOTE_PAGE, "list_notes", "GET", path, params=_paging(cursor))
             return Page(answer.data, answer.total_count, answer.cursor)
 
         rows, _ = await listed_whole("notes", page)
@@ -392,10 +390,7 @@ class IntercomClient(Transport):
 
     async def _found(self, answer: TypeAdapter[Any], what: str, query: Mapping[str, Any]) -> tuple[list[_Item], bool]:
         async def page(cursor: str | None) -> Page[_Item]:
-            body = {
-                "query": query,
-                "pagination": {"per_page": MAX_PAGE} | ({"starting_after": cursor} if cursor else {}),
-            }
+            body = {"query": query, "pagination": _paging(cursor)}
             found = await self.call(answer, f"search_{what}", "POST", f"/{what}/search", json=body)
             return Page(getattr(found, what), found.total_count, found.cursor)
 
