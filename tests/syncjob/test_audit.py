@@ -175,6 +175,20 @@ class TestClosingPass:
         assert Run(process.returncode, runner.runs_dir / "stopped").exit_code == 6
         assert late.archived is False
 
+    def test_a_look_that_sigterm_cut_short_is_repeated_by_the_next_attempt(self, runner: Runner) -> None:
+        """Search had no time to catch up, so that who wrote in may not have been seen."""
+        late = runner.sandbox.world.contacts[5]
+        process = runner.start(command="audit", RUN_ID="stopped", INTERCOM_SEARCH_LAG_SECONDS="600")
+        while archived(runner) < STRANGERS:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        runner.sandbox.write_in(late.id, "Hello?")
+
+        runner.audit(RUN_ID="stopped")
+
+        assert late.archived is False
+
 
 class TestExplain:
     """How one contact was judged, without values."""

@@ -242,6 +242,14 @@ class TestRecent:
         own = {name: count for name, count in sweep.result["calls"].items() if "contact" in name or "external" in name}
         assert own == {"get_contact": 1, "find_by_external_id": 1, "update_contact": 1}
 
+    def test_a_number_that_nobody_has_speaks_for_nobody(self, desk: Desk) -> None:
+        desk.has(user := person("a", external_id="9912345", email="ann@example.com"))
+        desk.sandbox.write_in(user.id, "Hello?")
+
+        desk.sweep()
+
+        assert user.external_id == ANN
+
     def test_one_that_bears_a_members_number_costs_nothing(self, desk: Desk) -> None:
         desk.has(user := person("a", external_id=ANN, email="old@example.com", name="Ann Lee"))
         desk.sandbox.write_in(user.id, "Hello?")
