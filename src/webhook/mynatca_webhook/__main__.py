@@ -13,16 +13,9 @@ from prometheus_client import start_http_server
 from mynatca_intercom import logs
 from mynatca_intercom.members.directory import open_directory
 from mynatca_intercom.metrics import REGISTRY
-from mynatca_intercom.settings import (
-    IntercomSettings,
-    MemberSettings,
-    RunSettings,
-    SettingsError,
-    TagSettings,
-    WebhookSettings,
-    load,
-)
-from mynatca_webhook.app import Service, build_app
+from mynatca_intercom.settings import RunSettings, SettingsError, WebhookSettings, load
+from mynatca_webhook.app import build_app
+from mynatca_webhook.service import Configuration
 from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.store.event_store import EventStore, open_store
 
@@ -40,7 +33,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         webhook = load(WebhookSettings, environment)
         if options.command == "serve":
-            return _serve(webhook, environment)
+            return _serve(environment)
         return asyncio.run(_look_after(webhook, options))
     except (SettingsError, BadStoreUrl) as error:
         return _refused(error, 2)
@@ -78,18 +71,15 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _serve(webhook: WebhookSettings, environment: Mapping[str, str]) -> int:
-    intercom = load(IntercomSettings, environment)
-    rules = load(MemberSettings, environment)
-    tags = load(TagSettings, environment)
+def _serve(environment: Mapping[str, str]) -> int:
+    webhook = Configuration.read(environment).webhook
     settings = load(RunSettings, environment)
-    asyncio.run(_opened(webhook))
+    with open_directory(environment):  # says now what is wrong with its settings
+        asyncio.run(_opened(webhook))
     logs.set_up(settings.log_level, "webhook")
-    with open_directory(environment) as members:
-        app = build_app(Service(webhook, intercom, rules, tags, members))
-        if settings.metrics_port is not None:
-            start_http_server(settings.metrics_port, registry=REGISTRY)
-        app.run(webhook.host, webhook.port, single_process=True, access_log=False, motd=False)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, registry=REGISTRY)
+    build_app(environment).run(webhook.host, webhook.port, single_process=True, access_log=False, motd=False)
     return 0
 
 

@@ -8,13 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from mynatca_intercom import metrics
-from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.errors import IntercomError
-from mynatca_intercom.members.source import MemberSource, SourceError
-from mynatca_intercom.reconcile.door import Door, Verdict
-from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
-from mynatca_intercom.reconcile.writer import Writer
-from mynatca_intercom.settings import IntercomSettings, MemberSettings, TagSettings, WebhookSettings
+from mynatca_intercom.members.source import SourceError
+from mynatca_intercom.reconcile.door import Verdict
+from mynatca_intercom.settings import WebhookSettings
+from mynatca_webhook.engine import CannotResync, Engine
 from mynatca_webhook.notification import TAG_TOPIC
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable
 from mynatca_webhook.store.event import Job
@@ -29,6 +27,10 @@ POLL_SECONDS = 1.0
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 900.0
 
+OUTCOMES = ("done", "put_off", "dead", "lease_lost")
+for _outcome in OUTCOMES:
+    metrics.WORKED.labels(_outcome)
+
 log = logging.getLogger(__name__)
 
 
@@ -41,34 +43,16 @@ class Worker:
 
     Args:
         store: where the events are.
-        client: the workspace.
-        members: where members are looked up.
-        intercom, rules, tags, webhook: settings.
+        engine: what they are worked with.
+        settings: how many at once, and how often.
     """
 
-    def __init__(
-        self,
-        store: EventStore,
-        client: IntercomClient,
-        members: MemberSource,
-        *,
-        intercom: IntercomSettings,
-        rules: MemberSettings,
-        tags: TagSettings,
-        webhook: WebhookSettings,
-    ) -> None:
+    def __init__(self, store: EventStore, engine: Engine, settings: WebhookSettings) -> None:
         self._store = store
-        self._client = client
-        self._members = members
-        self._intercom = intercom
-        self._rules = rules
-        self._tags = tags
-        self._webhook = webhook
+        self._engine = engine
+        self._settings = settings
         self._running: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
-        self._admin_id = intercom.admin_id
-        self._tag_id: str | None = None
-        self._door: Door | None = None
 
     async def run(self) -> None:
         """Work until `stop`; then return when the jobs in work are finished."""
@@ -86,7 +70,7 @@ class Worker:
 
     async def _turn(self) -> None:
         """Fill the free places, else wait for work or for a place."""
-        free = self._webhook.concurrency - len(self._running)
+        free = self._settings.concurrency - len(self._running)
         jobs = await self._store.claim(free, LEASE_SECONDS) if free else []
         for job in jobs:
             task = asyncio.create_task(self._finish(job))
@@ -119,12 +103,12 @@ class Worker:
     async def _finish(self, job: Job) -> None:
         """Work a job and tell the store how it ended; if the store is away the lease runs out, and it is done again."""
         try:
-            spent = job.attempts > self._webhook.max_attempts
+            spent = job.attempts > self._settings.max_attempts
             reason = "its workers were killed" if spent else await self._reason_to_put_off(job)
             if reason is None:
                 await self._store.done(job)
                 self._told("done", job)
-            elif job.attempts >= self._webhook.max_attempts:
+            elif job.attempts >= self._settings.max_attempts:
                 await self._store.bury(job, reason)
                 self._told("dead", job)
             else:
@@ -146,7 +130,7 @@ class Worker:
         try:
             async with asyncio.timeout(LONGEST_WORK_SECONDS), self._claimed(job):
                 await self._work(job)
-        except PutOff as error:
+        except (PutOff, CannotResync) as error:
             return str(error)
         except (IntercomError, SourceError) as error:
             log.warning("job put off: %s", error, extra={"contact_id": job.key})
@@ -174,46 +158,17 @@ class Worker:
 
     async def _work(self, job: Job) -> None:
         """Carry out what tags ask for, and enrich the contact unless one of them did."""
-        door = await self._ready()
         verdicts: list[Verdict] = []
         conversations = {event.payload["conversation_id"]: None for event in job.events if event.topic == TAG_TOPIC}
         for conversation_id in conversations:
-            verdict = await (await self._tagged(door)).resync(conversation_id)
+            verdict = await (await self._engine.tagged()).resync(conversation_id)
             verdicts += [verdict] if verdict else []
         contact_id = job.events[-1].payload.get("contact_id")
         if contact_id and not verdicts:
-            verdicts.append(await door.enrich(contact_id))
+            verdicts.append(await (await self._engine.door()).enrich(contact_id))
         failed = next((verdict for verdict in verdicts if verdict.outcome in ("failed", "not_reached")), None)
         if failed:
             raise PutOff(failed.reason or "a write failed")
-
-    async def _ready(self) -> Door:
-        """The way into the engine; who we are is asked once."""
-        if self._door is None:
-            if self._admin_id is None:
-                me = await self._client.me()
-                self._admin_id = me.id if me else None
-            self._door = Door(
-                self._client,
-                self._writer,
-                self._members,
-                phone_region=self._rules.phone_region,
-                search_lag_seconds=self._intercom.search_lag_seconds,
-            )
-        return self._door
-
-    async def _tagged(self, door: Door) -> TaggedConversations:
-        if self._admin_id is None:
-            raise PutOff("conversations are written to in a teammate's name: set INTERCOM_ADMIN_ID")
-        self._tag_id = self._tag_id or await self._client.tag_id(self._tags.tag)
-        if self._tag_id is None:
-            raise PutOff(f"the workspace has no tag {self._tags.tag!r}")
-        rules = TagRules(self._tag_id, self._tags.attribute)
-        return TaggedConversations(self._client, self._writer, door, rules)
-
-    @property
-    def _writer(self) -> Writer:
-        return Writer(self._client, self._store.journal, self._admin_id)
 
 
 def _wait(attempts: int) -> float:

@@ -1,0 +1,54 @@
+"""Intercom's notifications: answered only once they are durable."""
+
+import logging
+from typing import Any
+
+from sanic import Blueprint, HTTPResponse, Request
+from sanic.response import empty, json
+
+from mynatca_intercom import metrics
+from mynatca_intercom.intercom.signature import is_signed
+from mynatca_webhook.notification import BadNotification, read_notification
+from mynatca_webhook.service import service_of
+from mynatca_webhook.store.errors import StoreUnavailable
+
+OUTCOMES = ("stored", "repeated", "ignored", "unsigned", "malformed", "not_stored")
+for _outcome in OUTCOMES:
+    metrics.RECEIVED.labels(_outcome)
+
+ENDPOINTS = Blueprint("notifications")
+
+log = logging.getLogger(__name__)
+
+
+@ENDPOINTS.post("/api/intercom/webhook")
+async def notify(request: Request[Any, Any]) -> HTTPResponse:
+    """200 once the notification is durable, else what is wrong with it, or 503."""
+    service = service_of(request)
+    settings = service.configuration
+    secret = settings.webhook.client_secret.get_secret_value()
+    if not is_signed(request.body, request.headers.get("X-Hub-Signature"), secret):
+        return _answered("unsigned", 401, "The signature is not that of this body.")
+    try:
+        event = read_notification(request.body, settings.tags.tag)
+    except BadNotification as error:
+        return _answered("malformed", 400, f"{error}.")
+    if event is None:
+        return _answered("ignored", 200)
+    try:
+        new = await service.store.accept(event)
+    except StoreUnavailable as error:
+        log.warning("not stored: %s", error)
+        return _answered("not_stored", 503, "Not stored; send it again.")
+    return _answered("stored" if new else "repeated", 200)
+
+
+@ENDPOINTS.head("/api/intercom/webhook")
+async def check(_request: Request[Any, Any]) -> HTTPResponse:
+    """200: Intercom asks when the address is entered."""
+    return empty(200)
+
+
+def _answered(outcome: str, status: int, error: str | None = None) -> HTTPResponse:
+    metrics.RECEIVED.labels(outcome).inc()
+    return json({"error": error} if error else {"received": True}, status)

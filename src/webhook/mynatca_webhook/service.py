@@ -1,0 +1,94 @@
+"""What the endpoints need, open from start to stop of a server process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sanic import Request
+from sanic.exceptions import ServiceUnavailable
+
+from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.members.directory import open_directory
+from mynatca_intercom.members.source import MemberSource
+from mynatca_intercom.settings import IntercomSettings, MemberSettings, TagSettings, WebhookSettings, load
+from mynatca_webhook.engine import Engine
+from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Every setting of the service."""
+
+    webhook: WebhookSettings
+    intercom: IntercomSettings
+    rules: MemberSettings
+    tags: TagSettings
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """The settings in an environment.
+
+        Raises:
+            SettingsError: one is missing or malformed.
+        """
+        return cls(
+            load(WebhookSettings, environment),
+            load(IntercomSettings, environment),
+            load(MemberSettings, environment),
+            load(TagSettings, environment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running server process.
+
+    `work` is the task that works the stored events; it ends when the server stops, and only then.
+    """
+
+    configuration: Configuration
+    store: EventStore
+    client: IntercomClient
+    members: MemberSource
+    engine: Engine
+    work: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]:
+    """Open everything and work the stored events; at the end finish the jobs in work.
+
+    Raises:
+        SettingsError: a setting is missing or malformed.
+        StoreUnavailable, BadStoreUrl: the store cannot be opened.
+    """
+    settings = Configuration.read(environment)
+    async with AsyncExitStack() as stack:
+        members = stack.enter_context(open_directory(environment))
+        store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
+        client = await stack.enter_async_context(IntercomClient(settings.intercom))
+        engine = Engine(
+            client, members, store.journal, intercom=settings.intercom, rules=settings.rules, tags=settings.tags
+        )
+        worker = Worker(store, engine, settings.webhook)
+        work = asyncio.create_task(worker.run())
+        try:
+            yield Service(settings, store, client, members, engine, work)
+        finally:
+            worker.stop()
+            await work
+
+
+def service_of(request: Request[Any, Any]) -> Service:
+    """The open service.
+
+    Raises:
+        ServiceUnavailable: the server starts or stops.
+    """
+    service: Service | None = request.app.ctx.service
+    if service is None:
+        raise ServiceUnavailable("Not ready.")
+    return service
