@@ -148,6 +148,42 @@ def test_a_visitor_becomes_a_lead_with_a_conversation(api: httpx.Client) -> None
     assert api.get("/contacts").json()["total_count"] == 1
 
 
+def test_people_to_write_as_are_members_without_doubt(api: httpx.Client, add_contact: Add, world: World) -> None:
+    members = {
+        "1": ("Active", "Ann@union.example "),
+        "2": ("Active", "shared@union.example"),
+        "3": ("Retired", "shared@union.example"),
+        "4": ("Active", "archived@union.example"),
+        "5": ("Active", "two@union.example"),
+        "6": ("Active", None),
+        "7": ("Active", "office@union.example"),
+        "8": ("Active", "merged@union.example"),
+    }
+    world.tables["members"] = [
+        {"membernumber": number, "firstname": "A", "lastname": number, "email": email, "status": status}
+        for number, (status, email) in members.items()
+    ]
+    world.tables["positions"] = [
+        {"membernumber": number, "end_date": "2020-01-01" if number == "7" else None} for number in members
+    ]
+    add_contact("a4", external_id="4", archived=True)
+    add_contact("a5", email="two@union.example")
+    add_contact("b5", external_id="5")
+    add_contact("a8", external_id="8", email="merged@union.example")
+    add_contact("b8", role="lead", email="merged@union.example", merged_into="a8")
+    assert api.get(f"{INBOX}/people").json()["people"] == [
+        {"number": "1", "name": "A 1", "email": "ann@union.example"},
+        {"number": "8", "name": "A 8", "email": "merged@union.example"},
+    ]
+
+
+def test_it_is_told_whether_changes_are_notified(api: httpx.Client, sandbox: Sandbox) -> None:
+    assert api.get(f"{INBOX}/conversations").json()["connected"] is False
+    with canned(lambda _: Answer(200)) as server:
+        sandbox.options = Options(webhook_url=server.url)
+        assert api.get(f"{INBOX}/conversations").json()["connected"] is True
+
+
 def test_an_unknown_conversation_is_404(api: httpx.Client) -> None:
     assert refusal(api.get(f"{INBOX}/conversations/8"))[:2] == (404, "not_found")
     assert refusal(api.post(f"{INBOX}/conversations/8/tag"))[:2] == (404, "not_found")

@@ -90,7 +90,7 @@ def talk(add_contact: Add, add_conversation: AddConversation, world: World) -> C
 
 def test_a_visitor_writes_and_appears_as_a_lead(api: httpx.Client, page: Page) -> None:
     page.open()
-    page.until(lambda: page.texts("#list .empty") == ["No conversations yet. Write as a new visitor to begin one."])
+    page.until(lambda: page.texts("#list .empty") == ["No conversations yet. Write in as somebody to begin one."])
     page.one("#new").click()
     page.type("#email", "new@union.example")
     page.type("#question", "Hello\nthere")
@@ -100,6 +100,35 @@ def test_a_visitor_writes_and_appears_as_a_lead(api: httpx.Client, page: Page) -
     assert page.card()["Role"] == "lead"
     [contact] = api.get("/contacts").json()["data"]
     assert contact["email"] == "new@union.example"
+
+
+def test_who_looks_first_is_told_what_to_try(api: httpx.Client, page: Page, sandbox: Sandbox) -> None:
+    page.open()
+    page.until(lambda: len(page.texts("#welcome li")) == 3)
+    assert "No webhook service is connected" in page.one("#alone").text
+    with canned(lambda _: Answer(200)) as server:
+        sandbox.options = Options(webhook_url=server.url)
+        page.until(lambda: not page.one("#welcome").find_element(By.ID, "alone").is_displayed())
+    api.post("/_sandbox/inbox/visitors", json={"email": "new@union.example", "body": "Hello"})
+    page.one(".entry").click()
+    page.one("#reply")
+    assert page.all("#welcome") == []
+    page.named("a", "What to try").click()
+    page.one("#welcome")
+
+
+def test_one_writes_in_as_a_member_or_from_an_unknown_address(page: Page, world: World) -> None:
+    member = {"membernumber": "5", "firstname": "Ann", "lastname": "Doe", "email": "ann@union.example"}
+    world.tables["members"] = [member | {"status": "Active"}]
+    world.tables["positions"] = [{"membernumber": "5", "end_date": None}]
+    page.open()
+    page.one("#new").click()
+    page.until(lambda: page.texts("#people button .clip:first-child") == ["Ann Doe", "A new address"])
+    page.all("#people button")[1].click()
+    assert page.one("#question").get_attribute("value") == "Hello, I write from a new address. My member number is 5."
+    page.all("#people button")[0].click()
+    page.one("#visitor button.primary").click()
+    page.until(lambda: page.texts(".entry .who") == ["ann@union.example"])
 
 
 def test_a_refused_visitor_keeps_what_was_typed(page: Page) -> None:
@@ -149,6 +178,8 @@ def test_a_contact_is_seen_to_be_enriched_and_the_tag_to_vanish(
     page.until(lambda: page.card()["Role"] == "user" and not page.all(".tag"))
     assert (page.card()["External id"], page.card()["Region"]) == ("5", "GL")
     assert page.texts("dd.changed") == ["user", "5", "GL"]
+    assert page.texts(".seen .what") == ["The contact was changed", "Tag mynatca-sync was taken off"]
+    assert page.texts(".seen dd") == ["lead user", "5", "GL"]
     assert page.one("#words").get_attribute("value") == "half a sentence"
     assert page.one("#verification").get_attribute("value") == "123"
 
@@ -274,7 +305,7 @@ def test_a_sandbox_that_is_gone_is_told(chrome: Chrome) -> None:
         page = Page(chrome, sandbox.url)
         page.open("unknown")
         page.named("#messages .empty", "There is no such conversation.")
-        page.named("#list .empty", "No conversations yet. Write as a new visitor to begin one.")
+        page.named("#list .empty", "No conversations yet. Write in as somebody to begin one.")
         assert page.all("#app:not([hidden])") == []
     page.until(lambda: page.one("#trouble").text == "The sandbox does not answer.")
     chrome.get("about:blank")

@@ -5,6 +5,7 @@ import hashlib
 import heapq
 import re
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 from sanic import Blueprint, HTTPResponse, Request
@@ -23,6 +24,7 @@ from mynatca_sandbox.world.model import Contact, Conversation
 from mynatca_sandbox.world.workspace import SYNC_TAG, VERIFICATION
 
 MAX_LISTED = 50
+MAX_PEOPLE = 5
 
 
 def _page_with_policy() -> tuple[str, str]:
@@ -49,17 +51,24 @@ def show_page(_: Request) -> HTTPResponse:
 
 @inbox.get("/conversations")
 def list_conversations(request: Request) -> HTTPResponse:
-    """Return the conversations that changed last, and whether there is an inbox app."""
-    store = store_of(request)
+    """Return the conversations that changed last, whether notifications go anywhere, and whether there is an app."""
+    store, state = store_of(request), state_of(request)
     latest = heapq.nlargest(MAX_LISTED, store.conversations.values(), key=lambda each: (each.updated_at, each.id))
     entries = [views.entry(each, store) for each in latest]
-    return json_response({"conversations": entries, "app": bool(state_of(request).options.canvas_url)})
+    app = bool(state.options.canvas_url)
+    return json_response({"conversations": entries, "connected": state.webhooks.live, "app": app})
 
 
 @inbox.get("/conversations/<conversation_id:str>")
 def get_conversation(request: Request, conversation_id: str) -> HTTPResponse:
     """Return one conversation with its messages and its contact."""
     return _opened(request, found(request, conversation_id))
+
+
+@inbox.get("/people")
+def list_people(request: Request) -> HTTPResponse:
+    """Return some members to write in as."""
+    return json_response({"people": list(islice(views.people(store_of(request)), MAX_PEOPLE))})
 
 
 @inbox.post("/visitors")

@@ -2,12 +2,15 @@
 
 import html
 import re
+from collections import Counter
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
-from mynatca_sandbox.intercom.store import Store
-from mynatca_sandbox.world.mapping import ATTRIBUTES
+from mynatca_sandbox.intercom.store import Store, is_live
+from mynatca_sandbox.world.mapping import ATTRIBUTES, full_name
 from mynatca_sandbox.world.model import Contact, Conversation, Part
+from mynatca_sandbox.world.population import Row
 from mynatca_sandbox.world.workspace import VERIFICATION
 
 _BLOCKS = frozenset({"p", "div", "br", "li", "ul", "ol", "h1", "h2", "h3", "tr", "pre"})
@@ -49,6 +52,23 @@ def contact_of(conversation: Conversation, store: Store) -> Contact | None:
     return next((store.contacts[each] for each in conversation.contact_ids if each in store.contacts), None)
 
 
+def people(store: Store) -> Iterator[dict[str, str]]:
+    """Yield active members in office, of whom no more is known than one live contact: easy to recognise, much to show.
+
+    So nothing is in doubt when one of them writes in. Nobody else has their email.
+    """
+    tables = store.world.tables
+    offices = {row["membernumber"] for row in tables.get("positions", []) if row["end_date"] is None}
+    emails = Counter(_email(member) for member in tables.get("members", []))
+    for member in tables.get("members", []):
+        number, email = member["membernumber"], _email(member)
+        if member["status"] == "Active" and number in offices and email and emails[email] == 1:
+            held = [*store.holders("external_id", number), *store.holders("email", email)]
+            present = {contact.id: contact for contact in map(store.canonical, held)}
+            if len(present) <= 1 and all(map(is_live, present.values())):
+                yield {"number": number, "name": full_name(member), "email": email}
+
+
 def plain(text: str | None) -> str:
     """Return the text of HTML, a line for each block."""
     parser = _Text()
@@ -77,6 +97,10 @@ class _Text(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.pieces.append(data)
+
+
+def _email(member: Row) -> str:
+    return (member["email"] or "").strip().lower()
 
 
 def _name(contact: Contact) -> str:
