@@ -1,138 +1,18 @@
 """The service as Intercom and Kubernetes see it: a process of its own, real deliveries, signals, outages."""
 
-import hashlib
-import hmac
-import json
-import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from contextlib import closing
 
 import httpx
 import pytest
 
 from mynatca_sandbox.options import Options
-from mynatca_sandbox.server import Sandbox
-from mynatca_sandbox.world.model import Contact, Conversation, ConversationAttribute
-from mynatca_sandbox.world.workspace import SYNC_TAG, VERIFICATION
-from support.runs import Runner, environment
-from support.worlds import NOW, member_row, world_of
-
-ANN, TAG, SECRET = "1001", "900", "sandbox-secret"
-WEBHOOK = "/api/intercom/webhook"
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
-    """Wait on a condition, and fail when it does not come true."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
-    return {"X-Hub-Signature": "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()}
-
-
-def notification(contact_id: str, number: int = 1, topic: str = "contact.lead.created") -> bytes:
-    item = {"type": "contact", "id": contact_id}
-    envelope = {"id": f"notif_{number}", "topic": topic, "created_at": time.time(), "data": {"item": item}}
-    return json.dumps(envelope).encode()
-
-
-@dataclass
-class Service:
-    """One webhook service beside one sandbox; started and stopped at will."""
-
-    sandbox: Sandbox
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[str] | None" = None
-    errors: str = ""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def settings(self, **more: str) -> dict[str, str]:
-        own = {
-            "INTERCOM_CLIENT_SECRET": SECRET,
-            "WEBHOOK_PORT": str(self.port),
-            "WEBHOOK_STORE": f"sqlite:///{self.folder / 'events.db'}",
-            "INTERCOM_MAX_ATTEMPTS": "1",
-        }
-        return environment(self.sandbox.url, self.folder / "runs", **own) | more
-
-    def command(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "mynatca_webhook", *arguments],
-            env={**os.environ, **self.settings(**more)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, **more: str) -> None:
-        self.process = self.command("serve", **more)
-        wait_until(self.is_ready)
-
-    def is_ready(self) -> bool:
-        assert self.process
-        assert self.process.poll() is None, self.process.communicate()
-        try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        if self.process is None:
-            return 0
-        self.process.send_signal(number)
-        _, self.errors = self.process.communicate(timeout=30)
-        code, self.process = self.process.returncode, None
-        return code
-
-    def send(self, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.post(f"{self.url}{WEBHOOK}", content=body, headers=signed(body) if headers is None else headers)
-
-    def told(self, *arguments: str) -> str:
-        return self.command(*arguments).communicate(timeout=30)[0]
-
-
-@pytest.fixture
-def lead() -> Contact:
-    return Contact("a" * 24, "lead", NOW - 100, NOW - 100, email="ann@example.com")
-
-
-@pytest.fixture
-def service(start_sandbox: Callable[..., Sandbox], tmp_path: Path, lead: Contact) -> Iterator[Service]:
-    """A workspace with one lead that is member 1001; the service is not started yet."""
-    world = world_of([member_row(ANN, "ann@example.com")], [lead])
-    world.tags[TAG] = SYNC_TAG
-    world.conversation_attributes.append(ConversationAttribute(1, VERIFICATION, "string", NOW, NOW))
-    with ExitStack() as stack:
-        service = Service(start_sandbox(world, Options(limit=None)), tmp_path)
-        stack.callback(service.stop, signal.SIGKILL)
-        yield service
-
-
-def subscribed(service: Service, **options: Any) -> None:
-    """Let the sandbox deliver its own notifications to the service."""
-    url = f"{service.url}{WEBHOOK}"
-    service.sandbox.options = replace(service.sandbox.options, webhook_url=url, client_secret=SECRET, **options)
+from mynatca_sandbox.world.model import Contact, Conversation
+from mynatca_sandbox.world.workspace import VERIFICATION
+from support.runs import Runner
+from support.webhook_service import ANN, TAG, WEBHOOK, Service, notification, signed, subscribed, wait_until
+from support.worlds import NOW
 
 
 class TestAnswers:

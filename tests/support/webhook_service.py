@@ -1,0 +1,111 @@
+"""One webhook service beside one sandbox, as a process of its own, and the notifications that Intercom sends it."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mynatca_sandbox.server import Sandbox
+from support.runs import environment
+
+ANN, TAG, SECRET = "1001", "900", "sandbox-secret"
+WEBHOOK = "/api/intercom/webhook"
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait on a condition, and fail when it does not come true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {"X-Hub-Signature": "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()}
+
+
+def notification(contact_id: str, number: int = 1, topic: str = "contact.lead.created") -> bytes:
+    item = {"type": "contact", "id": contact_id}
+    envelope = {"id": f"notif_{number}", "topic": topic, "created_at": time.time(), "data": {"item": item}}
+    return json.dumps(envelope).encode()
+
+
+@dataclass
+class Service:
+    """One webhook service beside one sandbox; started and stopped at will."""
+
+    sandbox: Sandbox
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[str] | None" = None
+    errors: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def settings(self, **more: str) -> dict[str, str]:
+        own = {
+            "INTERCOM_CLIENT_SECRET": SECRET,
+            "WEBHOOK_PORT": str(self.port),
+            "WEBHOOK_STORE": f"sqlite:///{self.folder / 'events.db'}",
+            "INTERCOM_MAX_ATTEMPTS": "1",
+        }
+        return environment(self.sandbox.url, self.folder / "runs", **own) | more
+
+    def command(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "mynatca_webhook", *arguments],
+            env={**os.environ, **self.settings(**more)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, **more: str) -> None:
+        self.process = self.command("serve", **more)
+        wait_until(self.is_ready)
+
+    def is_ready(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.process.communicate()
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        _, self.errors = self.process.communicate(timeout=30)
+        code, self.process = self.process.returncode, None
+        return code
+
+    def send(self, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+        return httpx.post(f"{self.url}{WEBHOOK}", content=body, headers=signed(body) if headers is None else headers)
+
+    def told(self, *arguments: str) -> str:
+        return self.command(*arguments).communicate(timeout=30)[0]
+
+
+def subscribed(service: Service, **options: Any) -> None:
+    """Let the sandbox deliver its own notifications to the service."""
+    url = f"{service.url}{WEBHOOK}"
+    service.sandbox.options = replace(service.sandbox.options, webhook_url=url, client_secret=SECRET, **options)
