@@ -49,7 +49,8 @@ def _code(value: Any) -> str:
 
 def metrics_page() -> str:
     """Every metric family with its labels."""
-    wrappers = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
+    kinds = (MetricWrapperBase, metrics.ScrapedGauge)
+    wrappers = [metric for metric in vars(metrics).values() if isinstance(metric, kinds)]
     rows = (
         (f"`{family.name}{'_total' * (family.type == 'counter')}`", family.type, _labels(metric), family.documentation)
         for metric in wrappers
@@ -58,8 +59,8 @@ def metrics_page() -> str:
     return f"# Metrics\n\n{NOTE}\n{table(('name', 'type', 'labels', 'meaning'), rows)}"
 
 
-def _labels(metric: MetricWrapperBase) -> str:
-    return ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - the library has no public way
+def _labels(metric: object) -> str:
+    return ", ".join(f"`{label}`" for label in getattr(metric, "_labelnames", ()))  # the library has no public way
 
 
 def benchmarks_page() -> str:

@@ -81,6 +81,8 @@ MALFORMED = [
     ("MEMBER_SOURCES", ","),
     ("PHONE_REGION", "usa"),
     ("CURRENT_MEMBER_TYPE_ID", "six"),
+    ("MEMBER_CACHE_REFRESH_SECONDS", "0"),
+    ("MEMBER_CACHE_MAX_AGE_SECONDS", "a day"),
     ("INTERCOM_ADMIN_ID", "ada@union.example"),
     ("INTERCOM_SEARCH_LAG_SECONDS", "-1"),
     ("WEBHOOK_PORT", "http"),

@@ -4,7 +4,11 @@ Label values are bounded sets and never hold an id; the series of a known set st
 "nothing happened" from "nothing is known" (Prometheus: instrumentation, "avoid missing metrics").
 """
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 _PREFIX = "mynatca_intercom"
@@ -13,6 +17,32 @@ CALLS = Counter(
     "api_calls",
     "Calls to Intercom's API, by operation and answer (HTTP status, or none when no answer came).",
     ["operation", "status"],
+
+class ScrapedGauge(Collector):
+    """A gauge whose value is read at each scrape, so that no process has to keep it right; without a source no sample.
+
+    A registry that gathers several processes' metrics does not know of it, and has to register it, too.
+    """
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self._name = f"{_PREFIX}_{name}"
+        self._documentation = documentation
+        self._read: Callable[[], float] | None = None
+        REGISTRY.register(self)
+
+    def set_source(self, read: Callable[[], float]) -> None:
+        """Let every scrape of this process call `read`."""
+        self._read = read
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """The family without a sample."""
+        yield GaugeMetricFamily(self._name, self._documentation)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The family as it is now."""
+        yield GaugeMetricFamily(self._name, self._documentation, self._read() if self._read else None)
+
+
     namespace=_PREFIX,
     registry=REGISTRY,
 )
@@ -54,6 +84,17 @@ SOURCE_MEMBERS = Gauge(
     "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
 )
 CONTACTS_LISTED = Gauge(
+CACHE_AGE = ScrapedGauge(
+    "member_cache_age_seconds",
+    "Age of the copy of all members that answers when no source does; +Inf while there is none, "
+    "no sample where none is to be kept.",
+)
+CACHE_ANSWERS = Counter(
+    "member_cache_answers",
+    "Look-ups that the copy of all members answered, as no source did.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
     "run_contacts_listed", "Contacts that this run listed in Intercom.", namespace=_PREFIX, registry=REGISTRY
 )
 ACTIONS_PLANNED = Gauge(

@@ -311,6 +311,34 @@ class WebhookSettings(Settings):
     """The webhook service: where it listens, what it keeps, how hard it works."""
 
     client_secret: SecretStr = Field(
+class MemberCacheSettings(Settings):
+    """What the webhook service knows of members while no source answers."""
+
+    file: Path | None = Field(
+        None,
+        alias="MEMBER_CACHE",
+        description="File for a copy of all members, which processes of one machine may share; it holds personal data. "
+        "Not set: no copy is kept.",
+        examples=["/var/lib/mynatca-intercom/members.db"],
+    )
+    refresh_seconds: float = Field(
+        3600,
+        alias="MEMBER_CACHE_REFRESH_SECONDS",
+        gt=0,
+        le=86400,
+        description="Age in seconds at which the copy is replaced.",
+        examples=["3600"],
+    )
+    max_age_seconds: float = Field(
+        86400,
+        alias="MEMBER_CACHE_MAX_AGE_SECONDS",
+        gt=0,
+        le=604800,
+        description="Age in seconds from which on the copy answers nothing.",
+        examples=["86400"],
+    )
+
+
         alias="INTERCOM_CLIENT_SECRET",
         description="The app's client secret, which Intercom signs notifications with.",
         examples=["a1b2c3d4"],
@@ -419,3 +447,4 @@ def _sentence(group: type[Settings], variable: int | str, rule: str, given: Mapp
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting's value must never be shown."""
     return field.annotation is SecretStr
+    MemberCacheSettings,

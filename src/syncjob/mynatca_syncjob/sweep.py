@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from mynatca_intercom.intercom.attributes import ensure_attributes
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.errors import CredentialsRefused, IntercomError
-from mynatca_intercom.members.source import MemberSource, SourceError, SourceRefused
+from mynatca_intercom.members.directory import Directory
+from mynatca_intercom.members.source import SourceError, SourceRefused
 from mynatca_intercom.reconcile.apply import reason_of
 from mynatca_intercom.reconcile.door import SUCCEEDED, Door, Verdict
 from mynatca_intercom.reconcile.journal import Journal
@@ -61,7 +62,7 @@ class Sweep:
 
     def __init__(
         self,
-        source: MemberSource,
+        source: Directory,
         intercom: IntercomSettings,
         folder: RunFolder,
         options: SweepOptions,

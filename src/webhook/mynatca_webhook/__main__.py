@@ -15,6 +15,7 @@ from mynatca_intercom.members.directory import open_directory
 from mynatca_intercom.metrics import REGISTRY
 from mynatca_intercom.settings import RunSettings, SettingsError, WebhookSettings, load
 from mynatca_webhook.app import build_app
+from mynatca_webhook.last_resort import cache_of
 from mynatca_webhook.service import Configuration
 from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.store.event_store import EventStore, open_store
@@ -72,7 +73,9 @@ def _moment(text: str) -> datetime:
 
 
 def _serve(environment: Mapping[str, str]) -> int:
-    webhook = Configuration.read(environment).webhook
+    configuration = Configuration.read(environment)
+    webhook = configuration.webhook
+    cache_of(configuration.cache)  # this process may be the one that exports its age
     settings = load(RunSettings, environment)
     with open_directory(environment):  # says now what is wrong with its settings
         asyncio.run(_opened(webhook))

@@ -1,7 +1,7 @@
 """The ways into the decision engine, as this service uses them; what the workspace has to tell first is asked once."""
 
 from mynatca_intercom.intercom.client import IntercomClient
-from mynatca_intercom.members.source import MemberSource
+from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.reconcile.door import Door
 from mynatca_intercom.reconcile.journal import WriteRecord
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
@@ -26,7 +26,7 @@ class Engine:
     def __init__(
         self,
         client: IntercomClient,
-        members: MemberSource,
+        members: Directory,
         journal: WriteRecord,
         *,
         intercom: IntercomSettings,

@@ -10,10 +10,17 @@ from sanic import Request
 from sanic.exceptions import ServiceUnavailable
 
 from mynatca_intercom.intercom.client import IntercomClient
-from mynatca_intercom.members.directory import open_directory
-from mynatca_intercom.members.source import MemberSource
-from mynatca_intercom.settings import IntercomSettings, MemberSettings, TagSettings, WebhookSettings, load
+from mynatca_intercom.members.directory import Directory, open_directory
+from mynatca_intercom.settings import (
+    IntercomSettings,
+    MemberCacheSettings,
+    MemberSettings,
+    TagSettings,
+    WebhookSettings,
+    load,
+)
 from mynatca_webhook.engine import Engine
+from mynatca_webhook.last_resort import with_cache
 from mynatca_webhook.store.event_store import EventStore, open_store
 from mynatca_webhook.worker import Worker
 
@@ -25,6 +32,7 @@ class Configuration:
     webhook: WebhookSettings
     intercom: IntercomSettings
     rules: MemberSettings
+    cache: MemberCacheSettings
     tags: TagSettings
 
     @classmethod
@@ -38,6 +46,7 @@ class Configuration:
             load(WebhookSettings, environment),
             load(IntercomSettings, environment),
             load(MemberSettings, environment),
+            load(MemberCacheSettings, environment),
             load(TagSettings, environment),
         )
 
@@ -52,7 +61,7 @@ class Service:
     configuration: Configuration
     store: EventStore
     client: IntercomClient
-    members: MemberSource
+    members: Directory
     engine: Engine
     work: asyncio.Task[None]
 
@@ -67,7 +76,8 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
     """
     settings = Configuration.read(environment)
     async with AsyncExitStack() as stack:
-        members = stack.enter_context(open_directory(environment))
+        directory = stack.enter_context(open_directory(environment))
+        members = await stack.enter_async_context(with_cache(directory, settings.cache))
         store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
         client = await stack.enter_async_context(IntercomClient(settings.intercom))
         engine = Engine(

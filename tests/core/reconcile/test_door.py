@@ -1,4 +1,4 @@
-"""One contact at a time: what Intercom answers when it knows less than it should. The rest stands in `test_sweep`."""
+"""One contact at a time: when Intercom or the members are known by half only. The rest stands in `test_sweep`."""
 
 import asyncio
 import json
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mynatca_intercom.intercom.client import IntercomClient
+from mynatca_intercom.members.cache import MemberCache
+from mynatca_intercom.members.directory import Directory, open_directory
 from mynatca_intercom.members.supabase import SupabaseSource
 from mynatca_intercom.reconcile.door import Door, Verdict
 from mynatca_intercom.reconcile.journal import Journal
@@ -40,11 +42,11 @@ def answer(conversations_counted: int) -> Callable[[Request], Answer]:
     return give
 
 
-def enrich(url: str, source: SupabaseSource, journal: Path) -> Verdict:
+def enrich(url: str, members: Directory, journal: Path) -> Verdict:
     async def run() -> Verdict:
         settings = load(IntercomSettings, {"INTERCOM_URL": url, "INTERCOM_ACCESS_TOKEN": "token"})
         async with IntercomClient(settings) as client, Journal(journal) as record:
-            door = Door(client, Writer(client, record, "1"), source, phone_region="US", search_lag_seconds=0)
+            door = Door(client, Writer(client, record, "1"), members, phone_region="US", search_lag_seconds=0)
             return await door.enrich("b" * 24)
 
     return asyncio.run(run())
@@ -55,8 +57,12 @@ def archived(start_sandbox: Callable[..., Sandbox], journal: Path, counted: int)
     sandbox = start_sandbox(world_of([member_row("1001", "ann@example.com")]))
     settings = load(SupabaseSettings, {"SUPABASE_URL": sandbox.url, "SUPABASE_KEY": "sandbox-key"})
     with canned(answer(counted)) as server, SupabaseSource(settings, load(MemberSettings, {})) as source:
-        enrich(server.url, source, journal)
-        return f"/contacts/{OLDER['id']}/archive" in [request.path for request in server.requests]
+        enrich(server.url, Directory([source]), journal)
+        return archives(server.requests)
+
+
+def archives(requests: list[Request]) -> bool:
+    return f"/contacts/{OLDER['id']}/archive" in [request.path for request in requests]
 
 
 def test_nobody_is_archived_while_open_conversations_are_missing(
@@ -64,3 +70,23 @@ def test_nobody_is_archived_while_open_conversations_are_missing(
 ) -> None:
     assert archived(start_sandbox, tmp_path / "whole.jsonl", counted=0)
     assert not archived(start_sandbox, tmp_path / "missing.jsonl", counted=50)
+
+
+def test_nobody_is_archived_on_the_word_of_a_fallback(start_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+    """Here of the member cache; and it is done as soon as the first source answers again."""
+    sandbox = start_sandbox(world_of([member_row("1001", "ann@example.com")]))
+    cache = MemberCache(tmp_path / "members.db", 3600)
+    with (
+        canned(lambda _request: Answer(500, b'{"code":"XX000","message":""}')) as broken,
+        open_directory({"SUPABASE_URL": sandbox.url, "SUPABASE_KEY": "sandbox-key"}) as up,
+        open_directory({"SUPABASE_URL": broken.url, "SUPABASE_KEY": "sandbox-key"}) as down,
+        canned(answer(0)) as meanwhile,
+        canned(answer(0)) as afterwards,
+    ):
+        cache.refresh(up, 1)
+        kept = enrich(meanwhile.url, down.followed_by(cache), tmp_path / "meanwhile.jsonl")
+        enrich(afterwards.url, up.followed_by(cache), tmp_path / "afterwards.jsonl")
+    assert (kept.outcome, kept.member_number) == ("review", "1001")
+    assert "archives nothing" in kept.reason
+    assert not archives(meanwhile.requests)
+    assert archives(afterwards.requests)

@@ -7,8 +7,8 @@ refused credentials are somebody's mistake, which the next source would only hid
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from mynatca_intercom import metrics
 from mynatca_intercom.members.member import Member, MemberListing
@@ -32,6 +32,19 @@ for _name in MEMBER_SOURCES:
     metrics.SOURCE_FALLBACKS.labels(_name)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a source said; `failed` has a sentence for each source that was asked before it, in vain."""
+
+    value: T
+    failed: tuple[str, ...] = ()
+
+    @property
+    def from_fallback(self) -> bool:
+        """Whether another source should have been the one to tell."""
+        return bool(self.failed)
+
+
 class Directory:
     """Sources in the order in which they are asked; itself a `MemberSource`."""
 
@@ -45,6 +58,10 @@ class Directory:
         """The names of its sources in their order."""
         return ",".join(source.name for source in self._sources)
 
+    def followed_by(self, source: MemberSource) -> "Directory":
+        """A directory that asks one more source when all of these fail."""
+        return Directory((*self._sources, source))
+
     def synced_members(self) -> MemberListing:
         """Every Active and Retired member with an email, ordered by number; `failed` says who was asked before.
 
@@ -52,8 +69,8 @@ class Directory:
             SourceUnavailable: no source answers; the text names each.
             SourceRefused: a source that had to be asked does not accept the credentials.
         """
-        listing, failed = self._first(lambda source: source.synced_members())
-        return replace(listing, failed=failed)
+        answer = self.ask(lambda source: source.synced_members())
+        return replace(answer.value, failed=answer.failed)
 
     def all_members(self) -> MemberListing:
         """Every row of `members`, ordered by number; `failed` says who was asked before.
@@ -61,8 +78,8 @@ class Directory:
         Raises:
             SourceError: as `synced_members`.
         """
-        listing, failed = self._first(lambda source: source.all_members())
-        return replace(listing, failed=failed)
+        answer = self.ask(lambda source: source.all_members())
+        return replace(answer.value, failed=answer.failed)
 
     def members_with_email(self, email: str) -> tuple[Member, ...]:
         """Every member with this address, ordered by number.
@@ -70,7 +87,7 @@ class Directory:
         Raises:
             SourceError: as `synced_members`.
         """
-        return self._first(lambda source: source.members_with_email(email))[0]
+        return self.ask(lambda source: source.members_with_email(email)).value
 
     def member_with_number(self, number: str) -> Member | None:
         """The member with this number, whatever the status.
@@ -78,19 +95,21 @@ class Directory:
         Raises:
             SourceError: as `synced_members`.
         """
-        return self._first(lambda source: source.member_with_number(number))[0]
+        return self.ask(lambda source: source.member_with_number(number)).value
 
-    def _first(self, read: Callable[[MemberSource], T]) -> tuple[T, tuple[str, ...]]:
-        """What the first source says that answers, and what became of those before it."""
+    def ask(self, read: Callable[[MemberSource], T]) -> Answer[T]:
+        """What the first source says that answers, and who was asked before.
+
+        Raises:
+            SourceError: as `synced_members`.
+        """
         return _first(read, self._sources, ())
 
 
-def _first(
-    read: Callable[[MemberSource], T], sources: Sequence[MemberSource], failed: tuple[str, ...]
-) -> tuple[T, tuple[str, ...]]:
+def _first(read: Callable[[MemberSource], T], sources: Sequence[MemberSource], failed: tuple[str, ...]) -> Answer[T]:
     source, *others = sources
     try:
-        return read(source), failed
+        return Answer(read(source), failed)
     except SourceError as error:
         failed = (*failed, str(error))
         if isinstance(error, SourceRefused) or not others:

@@ -8,23 +8,36 @@ only that a duplicate is found by its number (and for a person's decision by its
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.conversation import OpenWork
 from mynatca_intercom.intercom.errors import IntercomError, Merged, NotFound
+from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.members.member import Member
 from mynatca_intercom.members.source import MemberSource
 from mynatca_intercom.reconcile.apply import OUTCOME_OF, Applier, Row, RowOutcome
 from mynatca_intercom.reconcile.decide import make_plan, may_archive
 from mynatca_intercom.reconcile.judged import JudgedContacts
-from mynatca_intercom.reconcile.match import Match, MemberIndex, claimed_number, email_of, legacy_numbers, match
+from mynatca_intercom.reconcile.mapping import changes
+from mynatca_intercom.reconcile.match import (
+    Match,
+    MemberIndex,
+    claimed_number,
+    email_of,
+    judgements,
+    legacy_numbers,
+    match,
+)
+from mynatca_intercom.reconcile.match import decided as as_decided
 from mynatca_intercom.reconcile.plan import Plan, Scope
 from mynatca_intercom.reconcile.writer import Writer
+
+T = TypeVar("T")
 
 Outcome = RowOutcome | Literal["ambiguous", "unmatched", "gone", "refused"]
 """What became of a contact; `gone`: it is archived or deleted; `refused`: what a person asked for cannot be done."""
@@ -48,31 +61,50 @@ class Verdict:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A contact as it is, and all that speaks for or against it being somebody.
+
+    `judgements` are those against each member that any data point speaks for. `differing` are the fields that are not
+    as the member's should be.
+    """
+
+    contact: Contact
+    match: Match
+    judgements: tuple[Match, ...] = ()
+    differing: tuple[str, ...] = ()
+
+
 class Door:
     """Takes contacts in, one at a time; several may be taken in at once.
 
     Args:
         client: the workspace.
         writer: journals every write and sends it; None where nothing is to be written.
-        members: where members are looked up; its calls block and run in threads.
+        members: where members are looked up; its calls block and run in threads. While any of what is known of a
+            contact comes from a fallback, its duplicates stay.
         phone_region: the country of phone numbers without a country code.
         search_lag_seconds: contacts active within this time are not archived as duplicates.
+        before_archiving: told which duplicates of a contact are about to be archived; what it raises keeps everything
+            that the contact needs from being done.
     """
 
     def __init__(
         self,
         client: IntercomClient,
         writer: Writer | None,
-        members: MemberSource,
+        members: Directory,
         *,
         phone_region: str,
         search_lag_seconds: int,
+        before_archiving: Callable[[Collection[str]], None] = lambda _contact_ids: None,
     ) -> None:
         self._client = client
         self._writer = writer
         self._members = members
         self._phone_region = phone_region
         self._search_lag_seconds = search_lag_seconds
+        self._before_archiving = before_archiving
         self._in_work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def judge(self, contact_id: str) -> tuple[Contact, Match] | None:
@@ -82,10 +114,33 @@ class Door:
             IntercomError: a call failed for good.
             SourceError: no source of members answers.
         """
+        return await self._judged(contact_id, _LookUps(self._members, self._phone_region))
+
+    async def _judged(self, contact_id: str, look_ups: "_LookUps") -> tuple[Contact, Match] | None:
         contact = await self._present(contact_id)
         if contact is None:
             return None
-        return contact, match(contact, await _LookUps(self._members, self._phone_region).index([contact]))
+        return contact, match(contact, await look_ups.index([contact]))
+
+    async def explain(self, contact_id: str, number: str | None = None) -> Explained | None:
+        """Why a contact is judged as it is; None when it is archived or deleted.
+
+        Args:
+            contact_id: the contact.
+            number: the member's that a person said it is, if one did.
+
+        Raises:
+            IntercomError, SourceError
+        """
+        contact = await self._present(contact_id)
+        if contact is None:
+            return None
+        look_ups = _LookUps(self._members, self._phone_region)
+        member = await look_ups.with_number(number) if number else None
+        index = await look_ups.index([contact])
+        judgement = as_decided(contact, member, index) if member else match(contact, index)
+        differing = changes(contact, judgement.member, self._phone_region) if judgement.member else ()
+        return Explained(contact, judgement, tuple(judgements(contact, index)), tuple(differing))
 
     async def enrich(self, contact_id: str) -> Verdict:
         """Bring a contact in line with the member that it is by its own evidence.
@@ -94,14 +149,19 @@ class Door:
             IntercomError, SourceError
             OSError: the journal takes nothing more.
         """
-        judged = await self.judge(contact_id)
+        async with self._turn(f"contact {contact_id}"):
+            return await self._enriched(contact_id)
+
+    async def _enriched(self, contact_id: str) -> Verdict:
+        look_ups = _LookUps(self._members, self._phone_region)
+        judged = await self._judged(contact_id, look_ups)
         if judged is None:
             return Verdict(contact_id, "gone", reason="Intercom shows no such contact: it is archived or deleted")
         contact, judgement = judged
         if judgement.member is None:
             unmatched = judgement.outcome == "unmatched"
             return Verdict(contact.id, "unmatched" if unmatched else "ambiguous", reason=judgement.reason)
-        return await self._in_turn(contact, judgement.member, decided=False)
+        return await self._in_turn(contact, judgement.member, look_ups, decided=False)
 
     async def decide(self, contact_id: str, number: str) -> Verdict:
         """Make a contact the member's whose number a person gave.
@@ -109,13 +169,18 @@ class Door:
         Raises:
             IntercomError, SourceError, OSError
         """
-        member = await asyncio.to_thread(self._members.member_with_number, number)
+        async with self._turn(f"contact {contact_id}"):
+            return await self._decided(contact_id, number)
+
+    async def _decided(self, contact_id: str, number: str) -> Verdict:
+        look_ups = _LookUps(self._members, self._phone_region)
+        member = await look_ups.with_number(number)
         if member is None:
             return Verdict(contact_id, "refused", number, f"no member has the number {number}")
         contact = await self._present(contact_id)
         if contact is None:
             return Verdict(contact_id, "gone", number, "the contact is archived or deleted")
-        return await self._in_turn(contact, member, decided=True)
+        return await self._in_turn(contact, member, look_ups, decided=True)
 
     async def _present(self, contact_id: str) -> Contact | None:
         """The contact, or the one that it was merged into."""
@@ -126,23 +191,29 @@ class Door:
         except NotFound:
             return None
 
-    async def _in_turn(self, contact: Contact, member: Member, *, decided: bool) -> Verdict:
+    async def _in_turn(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
         """One contact of a member after the other, so that the second finds what the first has become."""
-        turn = self._in_work.setdefault(member.number, asyncio.Lock())
-        async with turn:
-            return await self._settle(contact, member, decided=decided)
+        async with self._turn(f"member {member.number}"):
+            return await self._settle(contact, member, look_ups, decided=decided)
 
-    async def _settle(self, contact: Contact, member: Member, *, decided: bool) -> Verdict:
+    def _turn(self, whose: str) -> asyncio.Lock:
+        return self._in_work.setdefault(whose, asyncio.Lock())
+
+    async def _settle(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
         contacts = {each.id: each for each in [contact, *await self._others(contact, member, decided=decided)]}
-        index = await _LookUps(self._members, self._phone_region, [member]).index(contacts.values())
-        scope = Scope("contacts", decisions={contact.id: member} if decided else None)
+        index = await look_ups.index(contacts.values())
+        decisions = {contact.id: member} if decided else None
+        scope = Scope("contacts", archive=not look_ups.from_fallback, decisions=decisions)
         judged = JudgedContacts(index, contacts, scope.decisions)
         needed = may_archive(judged, scope)
         open_work = await self._client.open_work_of(list(contacts)) if needed else OpenWork()
-        scope = replace(scope, archive=open_work.complete)
+        scope = replace(scope, archive=scope.archive and open_work.complete)
         plan = make_plan(judged, scope, open_work, int(time.time()) - self._search_lag_seconds)
-        own = tuple(case for case in plan.cases if case.actions[0].member is member)
-        rows = await self._apply(replace(plan, cases=own), index)
+        own = replace(plan, cases=tuple(case for case in plan.cases if case.actions[0].member is member))
+        archived = {each.contact.id for each in own.actions if each.kind == "archive_duplicate" and each.contact}
+        if archived:
+            self._before_archiving(archived)
+        rows = await self._apply(own, index)
         return _verdict(contact, member, plan, rows)
 
     async def _others(self, contact: Contact, member: Member, *, decided: bool) -> list[Contact]:
@@ -173,29 +244,41 @@ class Door:
 
 
 class _LookUps:
-    """Looks members up by what contacts bear, everything once; `known` members stay the ones that they are."""
+    """Looks members up for one contact and its duplicates, everything once; who was found stays the same object."""
 
-    def __init__(self, members: MemberSource, phone_region: str, known: Iterable[Member] = ()) -> None:
+    def __init__(self, members: Directory, phone_region: str) -> None:
         self._members = members
         self._phone_region = phone_region
-        self._found = {member.number: member for member in known}
+        self._asked = {""}
+        self._found: dict[str, Member] = {}
+        self.from_fallback = False
+        """Whether any answer came from another source than the first."""
 
     async def index(self, contacts: Iterable[Contact]) -> MemberIndex:
         """Every member that these contacts' emails and numbers speak for."""
         contacts = list(contacts)
-        emails = {email_of(contact) for contact in contacts} - {""}
-        by_email = [asyncio.to_thread(self._members.members_with_email, email) for email in sorted(emails)]
-        for members in await asyncio.gather(*by_email):
-            self._note(members)
+        emails = {email_of(contact) for contact in contacts} - self._asked
+        await asyncio.gather(*map(self._with_email, sorted(emails)))
         numbers = {number for contact in contacts for number in (claimed_number(contact), *legacy_numbers(contact))}
-        missing = sorted(number for number in numbers if number and number not in self._found)
-        by_number = [asyncio.to_thread(self._members.member_with_number, number) for number in missing]
-        self._note(member for member in await asyncio.gather(*by_number) if member)
+        missing = numbers - self._asked - self._found.keys()
+        await asyncio.gather(*map(self.with_number, sorted(filter(None, missing))))
         return MemberIndex(self._found.values(), self._phone_region, knows_all=True)
 
-    def _note(self, members: Iterable[Member]) -> None:
-        for member in members:
+    async def _with_email(self, email: str) -> None:
+        for member in await self._ask(lambda source: source.members_with_email(email)):
             self._found.setdefault(member.number, member)
+        self._asked.add(email)
+
+    async def with_number(self, number: str) -> Member | None:
+        """The member with this number."""
+        member = await self._ask(lambda source: source.member_with_number(number))
+        self._asked.add(number)
+        return self._found.setdefault(member.number, member) if member else None
+
+    async def _ask(self, read: Callable[[MemberSource], T]) -> T:
+        answer = await asyncio.to_thread(self._members.ask, read)
+        self.from_fallback |= answer.from_fallback
+        return answer.value
 
 
 def _verdict(contact: Contact, member: Member, plan: Plan, rows: list[Row]) -> Verdict:
