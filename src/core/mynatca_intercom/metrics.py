@@ -13,10 +13,6 @@ from prometheus_client.registry import Collector
 REGISTRY = CollectorRegistry()
 _PREFIX = "mynatca_intercom"
 
-CALLS = Counter(
-    "api_calls",
-    "Calls to Intercom's API, by operation and answer (HTTP status, or none when no answer came).",
-    ["operation", "status"],
 
 class ScrapedGauge(Collector):
     """A gauge whose value is read at each scrape, so that no process has to keep it right; without a source no sample.
@@ -43,6 +39,10 @@ class ScrapedGauge(Collector):
         yield GaugeMetricFamily(self._name, self._documentation, self._read() if self._read else None)
 
 
+CALLS = Counter(
+    "api_calls",
+    "Calls to Intercom's API, by operation and answer (HTTP status, or none when no answer came).",
+    ["operation", "status"],
     namespace=_PREFIX,
     registry=REGISTRY,
 )
@@ -80,10 +80,6 @@ SOURCE_FALLBACKS = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-SOURCE_MEMBERS = Gauge(
-    "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
-)
-CONTACTS_LISTED = Gauge(
 CACHE_AGE = ScrapedGauge(
     "member_cache_age_seconds",
     "Age of the copy of all members that answers when no source does; +Inf while there is none, "
@@ -95,6 +91,10 @@ CACHE_ANSWERS = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
+SOURCE_MEMBERS = Gauge(
+    "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
+)
+CONTACTS_LISTED = Gauge(
     "run_contacts_listed", "Contacts that this run listed in Intercom.", namespace=_PREFIX, registry=REGISTRY
 )
 ACTIONS_PLANNED = Gauge(

@@ -290,27 +290,6 @@ class MemberSettings(Settings):
     )
 
 
-class TagSettings(Settings):
-    """How a teammate asks for a contact to be synced again."""
-
-    tag: str = Field(
-        "mynatca-sync",
-        alias="SYNC_TAG",
-        description="Tag on a conversation that asks for its contact to be synced.",
-        examples=["mynatca-sync"],
-    )
-    attribute: str = Field(
-        "Member Number Verification",
-        alias="SYNC_NUMBER_ATTRIBUTE",
-        description="Conversation attribute in which the teammate notes the member number.",
-        examples=["Member Number Verification"],
-    )
-
-
-class WebhookSettings(Settings):
-    """The webhook service: where it listens, what it keeps, how hard it works."""
-
-    client_secret: SecretStr = Field(
 class MemberCacheSettings(Settings):
     """What the webhook service knows of members while no source answers."""
 
@@ -339,6 +318,27 @@ class MemberCacheSettings(Settings):
     )
 
 
+class TagSettings(Settings):
+    """How a teammate asks for a contact to be synced again."""
+
+    tag: str = Field(
+        "mynatca-sync",
+        alias="SYNC_TAG",
+        description="Tag on a conversation that asks for its contact to be synced.",
+        examples=["mynatca-sync"],
+    )
+    attribute: str = Field(
+        "Member Number Verification",
+        alias="SYNC_NUMBER_ATTRIBUTE",
+        description="Conversation attribute in which the teammate notes the member number.",
+        examples=["Member Number Verification"],
+    )
+
+
+class WebhookSettings(Settings):
+    """The webhook service: where it listens, what it keeps, how hard it works."""
+
+    client_secret: SecretStr = Field(
         alias="INTERCOM_CLIENT_SECRET",
         description="The app's client secret, which Intercom signs notifications with.",
         examples=["a1b2c3d4"],
@@ -412,6 +412,7 @@ GROUPS: tuple[type[Settings], ...] = (
     MySQLSettings,
     DirectorySettings,
     MemberSettings,
+    MemberCacheSettings,
     TagSettings,
     WebhookSettings,
     RunSettings,
@@ -447,4 +448,3 @@ def _sentence(group: type[Settings], variable: int | str, rule: str, given: Mapp
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting's value must never be shown."""
     return field.annotation is SecretStr
-    MemberCacheSettings,
