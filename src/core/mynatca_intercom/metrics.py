@@ -146,6 +146,13 @@ EVENT_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
 )
+CANVASES = Counter(
+    "webhook_canvases",
+    "Requests of the inbox app by what they were answered with.",
+    ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
 WAITING = Gauge("webhook_waiting_events", "Events that wait or are being worked.", namespace=_PREFIX, registry=REGISTRY)
 OLDEST = Gauge(
     "webhook_oldest_event_seconds",

@@ -19,6 +19,7 @@ from mynatca_intercom.settings import (
     WebhookSettings,
     load,
 )
+from mynatca_webhook.background import Background
 from mynatca_webhook.engine import Engine
 from mynatca_webhook.last_resort import with_cache
 from mynatca_webhook.store.event_store import EventStore, open_store
@@ -55,7 +56,8 @@ class Configuration:
 class Service:
     """The parts of a running server process.
 
-    `work` is the task that works the stored events; it ends when the server stops, and only then.
+    `work` is the task that works the stored events; it ends when the server stops, and only then. `background` holds
+    what requests began and must come to its end.
     """
 
     configuration: Configuration
@@ -64,6 +66,7 @@ class Service:
     members: Directory
     engine: Engine
     work: asyncio.Task[None]
+    background: Background
 
 
 @asynccontextmanager
@@ -85,10 +88,12 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         )
         worker = Worker(store, engine, settings.webhook)
         work = asyncio.create_task(worker.run())
+        background = Background()
         try:
-            yield Service(settings, store, client, members, engine, work)
+            yield Service(settings, store, client, members, engine, work, background)
         finally:
             worker.stop()
+            await background.finish()
             await work
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mynatca_intercom import metrics
 from mynatca_intercom.intercom.errors import IntercomError
 from mynatca_intercom.members.source import SourceError
-from mynatca_intercom.reconcile.door import Verdict
+from mynatca_intercom.reconcile.door import SUCCEEDED, Verdict
 from mynatca_intercom.settings import WebhookSettings
 from mynatca_webhook.engine import CannotResync, Engine
 from mynatca_webhook.notification import TAG_TOPIC
@@ -166,6 +166,9 @@ class Worker:
         contact_id = job.events[-1].payload.get("contact_id")
         if contact_id and not verdicts:
             verdicts.append(await (await self._engine.door()).enrich(contact_id))
+        for verdict in verdicts:
+            if verdict.outcome in SUCCEEDED:
+                self._store.note_synced(verdict.contact_id)
         failed = next((verdict for verdict in verdicts if verdict.outcome in ("failed", "not_reached")), None)
         if failed:
             raise PutOff(failed.reason or "a write failed")

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from mynatca_webhook.store import journal, queue, upkeep
+from mynatca_webhook.store import journal, queue, synced, upkeep
 from mynatca_webhook.store.commits import GroupCommit
 from mynatca_webhook.store.databases import engine_of, transaction
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable, unavailable
@@ -117,6 +117,16 @@ class EventStore:
         revived = await self._commits.write(queue.revive_events, notification_ids)
         self._work.set()
         return revived
+
+    # ---- contacts
+
+    def note_synced(self, contact_id: str) -> None:
+        """Note that a contact is in line with its member now; durable with whatever is written to the store next."""
+        self._commits.write_later(synced.note_contacts, contact_id)
+
+    async def last_synced(self, contact_id: str) -> datetime | None:
+        """When that was last noted of a contact; None for never."""
+        return await self._looks.read(partial(synced.moment_of, contact_id=contact_id))
 
     # ---- looking after it
 

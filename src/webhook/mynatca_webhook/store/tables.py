@@ -82,6 +82,14 @@ JOBS = Table(
     Index("webhook_jobs_by_due", "due_at"),
 )
 
+# One row for each contact that was ever brought in line: as many as the workspace has, so that none has to be removed.
+SYNCED = Table(
+    "webhook_synced",
+    METADATA,
+    Column("contact_id", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
 # `seq` counts the lines of one process (`origin`); an export numbers them anew.
 JOURNAL = Table(
     "webhook_journal",
