@@ -6,17 +6,15 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, Conversation, ConversationAttribute, Part, World
 from support.canned import Answer, Request, canned
 from support.chromium import chromium, chromium_is_there
+from support.inbox_page import Page
 
 pytestmark = pytest.mark.skipif(not chromium_is_there(), reason="there is no chromium or no chromedriver")
 
@@ -25,7 +23,6 @@ AddConversation = Callable[..., Conversation]
 Json = dict[str, Any]
 
 NOW = 1_700_000_000
-WAIT = 10
 HOSTILE = '<img src="x" onerror="document.title=1"><b>bold</b>'
 
 
@@ -33,43 +30,6 @@ HOSTILE = '<img src="x" onerror="document.title=1"><b>bold</b>'
 def chrome() -> Iterator[Chrome]:
     with chromium() as chrome:
         yield chrome
-
-
-class Page:
-    """The inbox in a browser; what is looked for by CSS is waited for."""
-
-    def __init__(self, chrome: Chrome, url: str) -> None:
-        self.chrome = chrome
-        self.url = f"{url}/_sandbox/inbox"
-
-    def open(self, conversation_id: str = "") -> None:
-        self.chrome.get("about:blank")
-        self.chrome.get(f"{self.url}#{conversation_id}")
-
-    def until(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.chrome, WAIT, 0.05, [WebDriverException]).until(lambda _: condition())
-
-    def all(self, css: str) -> list[WebElement]:
-        return self.chrome.find_elements(By.CSS_SELECTOR, css)
-
-    def texts(self, css: str) -> list[str]:
-        return [each.text for each in self.all(css)]
-
-    def one(self, css: str) -> WebElement:
-        self.until(lambda: len([each for each in self.all(css) if each.is_displayed()]) == 1)
-        return next(each for each in self.all(css) if each.is_displayed())
-
-    def named(self, css: str, text: str) -> WebElement:
-        self.until(lambda: text in self.texts(css))
-        return next(each for each in self.all(css) if each.text == text)
-
-    def type(self, css: str, text: str) -> None:
-        field = self.one(css)
-        field.clear()
-        field.send_keys(text)
-
-    def card(self) -> dict[str, str]:
-        return dict(zip(self.texts("#fields dt"), self.texts("#fields dd"), strict=True))
 
 
 @pytest.fixture
