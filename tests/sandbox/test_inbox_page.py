@@ -1,6 +1,7 @@
 """The agent's inbox in a real browser."""
 
 from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import httpx
@@ -246,6 +247,32 @@ def test_the_app_is_asked_anew_when_another_takes_part(
         api.post("/contacts/merge", json={"from": "a1", "into": "u1"})
         page.named("#canvas p", "For u1")
     assert asked == ["a1", "u1"]
+
+
+@pytest.mark.usefixtures("talk")
+def test_an_answer_that_comes_late_does_not_replace_a_newer_one(
+    api: httpx.Client, add_contact: Add, sandbox: Sandbox, page: Page
+) -> None:
+    add_contact("u1", email="a@union.example")
+    newer_is_shown = Event()
+
+    def answer(request: Request) -> Answer:
+        contact_id = orjson.loads(request.body)["contact"]["id"]
+        if contact_id == "a1":
+            newer_is_shown.wait(4)
+        return canvas({"type": "text", "text": f"For {contact_id}"})
+
+    with canned(answer) as server:
+        sandbox.options = Options(canvas_url=server.url)
+        page.open("7")
+        page.until(lambda: page.all("#canvas[aria-busy]"))
+        api.post("/contacts/merge", json={"from": "a1", "into": "u1"})
+        page.named("#canvas p", "For u1")
+        newer_is_shown.set()
+        page.until(lambda: page.answered("/canvas/initialize") == 2)
+        polls = page.answered("/conversations/7")
+        page.until(lambda: page.answered("/conversations/7") > polls + 1)  # what came late had its chance
+    assert page.texts("#canvas p") == ["For u1"]
 
 
 @pytest.mark.usefixtures("talk")
