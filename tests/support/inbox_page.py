@@ -50,4 +50,4 @@ class Page:
     def answered(self, path: str) -> int:
         """How many of the page's own calls on addresses that end so were answered."""
         script = "return performance.getEntriesByType('resource').filter(e => e.name.endsWith(arguments[0])).length"
-        return int(self.chrome.execute_script(script, path))  # type: ignore[no-untyped-call]
+        return int(self.chrome.execute_script(script, path))
