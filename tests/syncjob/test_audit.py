@@ -4,7 +4,7 @@ import html
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.generate import WorldOptions, generate
 from mynatca_sandbox.world.model import Contact, World
-from support.mariadb import MariaDB, mariadb, mariadb_is_there
+from support.mariadb import MariaDB
 from support.runs import Run, Runner
 from support.worlds import NOW, UUIDS, member_row, world_of
 
@@ -227,23 +227,6 @@ class TestExplain:
 
 class TestFallback:
     """Supabase is down: MySQL tells the members, the run says so, and nothing is archived."""
-
-    @pytest.fixture
-    def mysql(self) -> Iterator[MariaDB]:
-        if not mariadb_is_there():
-            pytest.skip("there is no mariadbd")
-        with mariadb() as server:
-            server.run(
-                """
-                CREATE DATABASE natca; CREATE USER reader@'%' IDENTIFIED BY 'pass wörd €';
-                GRANT SELECT ON natca.* TO reader@'%'; USE natca;
-                CREATE TABLE members (membernumber VARCHAR(20) PRIMARY KEY, firstname TEXT, lastname TEXT, email TEXT,
-                    phone TEXT, status TEXT, membertypeid INT);
-                INSERT INTO members VALUES ('1001', 'Ann', 'Lee', 'ann@example.com', NULL, 'Active', 6),
-                    ('1002', 'Bo', 'Kim', 'bo@example.com', NULL, 'Active', 6);
-                """
-            )
-            yield server
 
     def test_it_is_used_and_told(self, runner: Runner, mysql: MariaDB) -> None:
         down = {"SUPABASE_URL": "http://127.0.0.1:1", **mysql.environment()}

@@ -12,6 +12,7 @@ from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.generate import WorldOptions, generate
 from mynatca_sandbox.world.model import Contact, Conversation, ConversationAttribute
 from mynatca_sandbox.world.workspace import SYNC_TAG, VERIFICATION
+from support.mariadb import MariaDB
 from support.runs import Run, Runner
 from support.worlds import NOW, UUIDS, member_row, world_of
 
@@ -207,6 +208,22 @@ class TestFailures:
         assert desk.sweep().exit_code == 0
         assert (conversation.tag_ids, lead.external_id) == ([], ANN)
 
+    def test_on_a_fallback_no_duplicate_goes_and_the_tag_stays(self, desk: Desk, mysql: MariaDB) -> None:
+        """The note says why, and the first sweep with Supabase does it."""
+        desk.has(
+            older := person("a", external_id=ANN, email="ann@example.com", age=200),
+            newer := person("b", external_id=UUIDS[0], email="ann@example.com", name="Ann Lee", age=50),
+        )
+        conversation = desk.tagged(newer.id)
+
+        down = desk.sweep(SUPABASE_URL="http://127.0.0.1:1", **mysql.environment())
+        assert (down.exit_code, down.result["counts"]["review"]) == (0, 1)
+        assert (older.archived, newer.external_id, conversation.tag_ids) == (False, UUIDS[0], [TAG])
+        assert ["this run archives nothing" in note for note in desk.notes(conversation)] == [True]
+
+        assert desk.sweep(**mysql.environment()).exit_code == 0
+        assert (older.archived, newer.external_id, conversation.tag_ids) == (True, ANN, [])
+
 
 def test_a_full_disk_ends_the_sweep_with_a_sentence(desk: Desk) -> None:
     """What the journal does not hold was not sent, and the tag stays."""
@@ -227,6 +244,57 @@ def test_a_full_disk_ends_the_sweep_with_a_sentence(desk: Desk) -> None:
         [line for line in sweep.journal_text if '"intent"' in line]
     )
     assert any(each.tag_ids == [TAG] for each in asked)
+
+
+class TestBrake:
+    """Archiving far more duplicates than a day's conversations have is not done without a person's word."""
+
+    def duplicates(self, desk: Desk, count: int) -> tuple[list[Contact], list[Conversation]]:
+        """Members with a conversation of their older user, which bears the number; and those users."""
+        rows = [member_row(str(2000 + i), f"m{i}@example.com", "Mo", f"Number{i}") for i in range(count)]
+        desk.sandbox.world.tables["members"] += rows
+        older = [
+            Contact(f"a{i:023x}", "user", NOW - 200, NOW - 200, str(2000 + i), f"m{i}@example.com")
+            for i in range(count)
+        ]
+        newer = [
+            Contact(f"b{i:023x}", "user", NOW - 50, NOW - 50, f"{UUIDS[0][:-4]}{i:04}", f"m{i}@example.com")
+            for i in range(count)
+        ]
+        desk.has(*older, *newer)
+        return older, [desk.tagged(each.id, number=each.external_id) for each in older]
+
+    def test_it_stops_before_the_first_archive_each_time_until_it_is_released(self, desk: Desk) -> None:
+        older, asked = self.duplicates(desk, 51)
+        other = desk.tagged(older[0].id, number=None)
+
+        foretold, first, second = desk.sweep("--dry-run"), desk.sweep(), desk.sweep()
+
+        assert {sweep.exit_code for sweep in (foretold, first, second)} == {4}
+        for sweep in (foretold, first, second):
+            assert "would archive 51 contacts (at most 50" in sweep.result["message"]
+            assert "--release archive" in sweep.result["message"]
+            assert (sweep.result["counts"]["not_reached"], sweep.result["seen"]) == (51, 52)
+            assert [brake["brake"] for brake in sweep.result["brakes"]] == ["archive"]
+            left = [row for row in sweep.result["rows"] if row["outcome"] == "not_reached"]
+            assert {(row["conversation_id"], row["contact_id"]) for row in left} == {(each.id, None) for each in asked}
+        assert not any(each.archived for each in older)
+        assert all(each.tag_ids == [TAG] and not desk.notes(each) for each in asked)
+        assert len(desk.notes(other)) == 1
+
+        released = desk.sweep("--release", "archive")
+
+        assert released.exit_code == 0
+        assert released.result["brakes"] == []
+        assert all(each.archived for each in older)
+        assert all(each.tag_ids == [] for each in asked)
+
+    def test_what_two_conversations_ask_for_counts_once(self, desk: Desk) -> None:
+        older, _ = self.duplicates(desk, 50)
+        desk.tagged(older[0].id, number=older[0].external_id)
+
+        assert desk.sweep().exit_code == 0
+        assert all(each.archived for each in older)
 
 
 class TestRecent:

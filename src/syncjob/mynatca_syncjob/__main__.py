@@ -137,6 +137,7 @@ class Command:
             dry_run=self._options.dry_run,
             limit=self._options.limit,
             max_failed_rows=self._options.max_failed_rows,
+            released=frozenset(self._options.release),
             phone_region=self._rules.phone_region,
         )
         result = Result(run_id, "sweep", options.dry_run, _moment(self._started))

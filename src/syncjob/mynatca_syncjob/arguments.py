@@ -55,7 +55,6 @@ def parser() -> argparse.ArgumentParser:
         "carry out what tags ask for, and look at recent conversations",
         "Carry out every conversation that bears the sync tag, and enrich the contacts of recent conversations that "
         "bear no member's number. Meant to run every 15 minutes, beside the webhook or without one.",
-        brakes=False,
     )
     sweep.add_argument(
         "--recent-hours",
@@ -79,10 +78,8 @@ def _command(
     name: str,
     summary: str,
     description: str,
-    *,
-    brakes: bool = True,
 ) -> argparse.ArgumentParser:
-    """One command with the flags that all have, and the brakes' where it makes a plan of all that it will do."""
+    """One command with the flags that all have."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -101,14 +98,13 @@ def _command(
         metavar="N|P%",
         help="rows that may fail, as a number or a share of all, before the exit code is 3 (default 0)",
     )
-    if brakes:
-        command.add_argument(
-            "--release",
-            action="append",
-            default=[],
-            choices=get_args(BrakeClass),
-            help="go on in spite of this brake; may be given several times",
-        )
+    command.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        choices=get_args(BrakeClass),
+        help="go on in spite of this brake; may be given several times",
+    )
     command.add_argument(
         "--output",
         choices=("text", "json"),

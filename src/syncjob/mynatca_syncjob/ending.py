@@ -59,13 +59,13 @@ async def _told(client: IntercomClient, steps: Steps, result: Result) -> None:
         result.exit_code, result.message = Exit.FAILED, run_folder_failure(error)
 
 
-def braked(result: Result) -> tuple[Exit, str]:
-    """The ending of a run that a brake stops before its first write."""
+def braked(result: Result, held_back: str = "Nothing was written.") -> tuple[Exit, str]:
+    """The ending of a run that a brake stops; `held_back` is the sentence that says what it kept from being done."""
     for brake in result.brakes:
         metrics.BRAKES.labels(brake.brake).inc()
     flags = " ".join(f"--release {brake.brake}" for brake in result.brakes)
     reasons = " ".join(brake.message for brake in result.brakes)
-    return Exit.BRAKE, f"{reasons} Nothing was written. If this is right, run again with {flags}."
+    return Exit.BRAKE, f"{reasons} {held_back} If this is right, run again with {flags}."
 
 
 def verdict(failed: int, seen: int, allowed: float) -> tuple[Exit, str]:

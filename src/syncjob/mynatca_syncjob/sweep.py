@@ -2,14 +2,18 @@
 
 Conversations that still bear the tag are carried out, and contacts of recent conversations that bear no member's number
 are looked at. Safe to run beside the webhook and other sweeps: everything is read again before it is written.
+
+Whatever would archive a duplicate waits until all else is done: only then it is known how many there are, and whether
+a person has to look first.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from mynatca_intercom.intercom.attributes import ensure_attributes
 from mynatca_intercom.intercom.client import IntercomClient
@@ -17,13 +21,14 @@ from mynatca_intercom.intercom.errors import CredentialsRefused, IntercomError
 from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.members.source import SourceError, SourceRefused
 from mynatca_intercom.reconcile.apply import reason_of
+from mynatca_intercom.reconcile.brakes import MAX_ARCHIVED_BY_SWEEP, BrakeClass, too_many_archived
 from mynatca_intercom.reconcile.door import SUCCEEDED, Door, Verdict
 from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, TagSettings
-from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, carried_out, verdict
+from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, braked, carried_out, verdict
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result
 
@@ -45,6 +50,7 @@ class SweepOptions:
     dry_run: bool = False
     limit: int | None = None
     max_failed_rows: float = 0
+    released: frozenset[BrakeClass] = frozenset()
     phone_region: str = "US"
 
 
@@ -55,6 +61,14 @@ class _Item:
     id: str
     work: Callable[[str], Awaitable[Verdict | None]]
     tagged: bool
+
+    def left(self, outcome: Literal["failed", "not_reached"], reason: str = "") -> Verdict:
+        """What is said of it when it did not come to its end."""
+        return Verdict("" if self.tagged else self.id, outcome, reason=reason)
+
+
+class _Held(Exception):
+    """The item would archive duplicates, and how many there are in all is not known yet."""
 
 
 class Sweep:
@@ -77,6 +91,9 @@ class Sweep:
         self._stop = stop
         self._counts = Counter[str](dict.fromkeys(COUNTED, 0))
         self._fatal: CredentialsRefused | SourceRefused | OSError | None = None
+        self._to_archive: set[str] = set()
+        self._all_counted = False
+        self._held: list[_Item] = []
 
     async def run(self, result: Result) -> None:
         """Carry the sweep out and write into `result` how it went."""
@@ -97,6 +114,8 @@ class Sweep:
             raise self._fatal
         if self._stop.is_set():
             return Exit.STOPPED, STOPPED
+        if result.brakes:
+            return braked(result, "None of them was archived, and all else was done.")
         if self._options.dry_run:
             return Exit.DONE, "Dry run: nothing was written."
         return verdict(self._counts["failed"], result.seen, self._options.max_failed_rows)
@@ -109,6 +128,7 @@ class Sweep:
             self._source,
             phone_region=self._options.phone_region,
             search_lag_seconds=self._intercom.search_lag_seconds,
+            before_archiving=self._hold,
         )
         items: list[_Item] = []
         tag_id = await client.tag_id(self._options.tags.tag)
@@ -136,39 +156,60 @@ class Sweep:
         self._counts["postponed"] = len(items) - len(todo)
         self._progress.writes(len(todo))
         for tagged in (True, False):
-            wave = iter([item for item in todo if item.tagged is tagged])
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._intercom.concurrency):
-                    group.create_task(self._work(wave, result))
+            await self._wave([item for item in todo if item.tagged is tagged], result)
+        self._all_counted = True
+        pulled = too_many_archived(len(self._to_archive), None, MAX_ARCHIVED_BY_SWEEP)
+        result.brakes = [brake for brake in pulled if brake.brake not in self._options.released]
+        await self._wave(self._held, result)
         result.counts = dict(self._counts)
         result.seen = sum(self._counts.values())
 
-    async def _work(self, items: Iterator[_Item], result: Result) -> None:
-        for item in items:
-            found = await self._carried_out(item)
-            outcome = self._outcome(item, found)
-            self._counts[outcome] += 1
-            self._progress.ended(outcome)
-            if found and found.outcome not in SUCCEEDED and outcome not in ("unmatched", "ambiguous"):
-                result.rows.append(_told(item, found, outcome))
+    def _hold(self, contact_ids: Collection[str]) -> None:
+        """Count what would be archived, and let it wait until all is counted."""
+        self._to_archive.update(contact_ids)
+        if not self._all_counted:
+            raise _Held
+
+    async def _wave(self, items: Sequence[_Item], result: Result) -> None:
+        waiting = iter(items)
+
+        async def worker() -> None:
+            for item in waiting:
+                await self._work(item, result)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._intercom.concurrency, len(items))):
+                group.create_task(worker())
+
+    async def _work(self, item: _Item, result: Result) -> None:
+        try:
+            found = item.left("not_reached") if result.brakes else await self._carried_out(item)
+        except _Held:
+            self._held.append(item)
+            return
+        outcome = self._outcome(item, found)
+        self._counts[outcome] += 1
+        self._progress.ended(outcome)
+        if found and found.outcome not in SUCCEEDED and outcome not in ("unmatched", "ambiguous"):
+            result.rows.append(_told(item, found, outcome))
 
     async def _carried_out(self, item: _Item) -> Verdict | None:
         if self._stop.is_set() or self._fatal:
-            return Verdict(item.id, "not_reached")
+            return item.left("not_reached")
         try:
             return await item.work(item.id)
         except (CredentialsRefused, SourceRefused) as error:
             self._fatal = error
-            return Verdict(item.id, "failed", reason="credentials refused")
+            return item.left("failed", "credentials refused")
         except OSError as error:  # nothing may be sent that the journal does not hold
             self._fatal = error
-            return Verdict(item.id, "failed", reason="the journal could not be written")
+            return item.left("failed", "the journal could not be written")
         except IntercomError as error:
             log.warning("not swept: %s", error)
-            return Verdict(item.id, "failed", reason=reason_of(error))
+            return item.left("failed", reason_of(error))
         except SourceError as error:
             log.warning("not swept: %s", error)
-            return Verdict(item.id, "failed", reason="no source of members answers")
+            return item.left("failed", "no source of members answers")
 
     @staticmethod
     def _outcome(item: _Item, found: Verdict | None) -> str:

@@ -22,6 +22,8 @@ FIRST_RUN_SHARE = 0.10
 """Below this share of members that have a user with their number, nothing was synced before: many changes are right."""
 MAX_ARCHIVED = 500
 """Contacts that are archived at once, duplicates included, however large the workspace is."""
+MAX_ARCHIVED_BY_SWEEP = 50
+"""Duplicates that are archived at once by a sweep, which sees the conversations of a day and not the workspace."""
 MAX_ARCHIVED_SHARE = 0.05
 """Of the contacts listed."""
 MIN_SOURCE_SHARE = 0.90
@@ -84,10 +86,10 @@ def _too_much(plan: Plan) -> Iterator[Brake]:
     yield from _too_many("update", changed, plan.matched, MAX_UPDATED_SHARE, "matched contacts")
 
 
-def too_many_archived(count: int, contacts: int | None) -> Iterator[Brake]:
+def too_many_archived(count: int, contacts: int | None, most: int = MAX_ARCHIVED) -> Iterator[Brake]:
     """The brake on archives; `contacts` is how many were listed, None where a run lists none."""
-    if count > MAX_ARCHIVED:
-        sentence = f"The plan would archive {count} contacts (at most {MAX_ARCHIVED} without a person's word)."
+    if count > most:
+        sentence = f"The plan would archive {count} contacts (at most {most} without a person's word)."
         yield Brake("archive", sentence)
     elif contacts is not None:
         yield from _too_many("archive", count, contacts, MAX_ARCHIVED_SHARE, "contacts")
