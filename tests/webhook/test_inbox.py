@@ -122,7 +122,6 @@ class TestCard:
         seen = opened(service, lead.id)
 
         assert table(seen) == {
-            "Name": "Ann Lee",
             "Number": ANN,
             "Type": "Current Member",
             "Region": "GL",
@@ -131,7 +130,8 @@ class TestCard:
             "Last synced": "not by this service yet",
         }
         assert "Known by the email." in texts(seen)
-        assert "Intercom differs from the members' database: member number, user instead of lead, name" in texts(seen)
+        assert "Ann Lee" in texts(seen)
+        assert "not in line with it yet: member number, user instead of lead, name" in texts(seen)
         assert ids(seen) == ["sync"]
         contacts = {route: count for route, count in service.sandbox.calls.by_route.items() if "rest" not in route}
         assert contacts == {"GET /contacts/{contact_id}": 1}
@@ -145,7 +145,7 @@ class TestCard:
         seen = opened(service, lead.id)
 
         assert "Known by the member number in Intercom, the email and the name." in texts(seen)
-        assert "Intercom agrees" in texts(seen)
+        assert "is in line" in texts(seen)
 
     def test_a_stranger_has_a_reason_and_a_field(self, service: Service, stranger: Contact) -> None:
         service.start()
@@ -164,8 +164,8 @@ class TestCard:
         seen = opened(service, stranger.id)
 
         assert "Several members have this email." in texts(seen)
-        assert "**1002**, by the email." in texts(seen)
-        assert "**1003**, by the email." in texts(seen)
+        assert "**1002**, Bob Núñez, by the email." in texts(seen)
+        assert "**1003**, Cy Núñez, by the email." in texts(seen)
 
     def test_one_that_is_gone_is_said_to_be(self, service: Service) -> None:
         service.start()
@@ -185,7 +185,7 @@ class TestSync:
         seen = used(service, lead.id, "sync")
 
         assert "Done: the lead is the member's user now." in texts(seen)
-        assert "Intercom agrees" in texts(seen)
+        assert "is in line" in texts(seen)
         assert table(seen)["Last synced"].endswith("UTC")
         assert (lead.external_id, lead.role) == (ANN, "user")
         assert "Nothing had to be done" in texts(used(service, lead.id, "sync"))
@@ -224,7 +224,7 @@ class TestSync:
 
         assert "Nothing was done: no member has the number (31337)(http://x)." in texts(seen)
         field = next(each for each in seen if each["type"] == "input")
-        assert (field["value"], field["save_state"]) == ("(31337)(http://x)", "failed")
+        assert (field["value"], field["save_state"]) == ("[31337](http://x)", "failed")
         assert writes(service.sandbox) == {}
 
     def test_what_is_no_number_is_refused(self, service: Service, stranger: Contact) -> None:

@@ -42,7 +42,7 @@ _DONE: dict[Outcome, str] = {
     "converted": "Done: the lead is the member's user now.",
     "unchanged": "Nothing had to be done: the contact is in line.",
 }
-_WITHOUT_MARKDOWN = str.maketrans("[]<>", "()()", "*_`\\")
+_WITHOUT_MARKDOWN = str.maketrans("[]", "()", "*")
 
 
 def card(explained: Explained | None, last_synced: LastSynced, *said: AnyComponent, entered: str = "") -> Canvas:
@@ -98,7 +98,7 @@ def done(verdict: Verdict) -> Text:
 
 
 def plain(text: str) -> str:
-    """One line of text from elsewhere: bounded, printable, and nothing in it that Intercom reads as Markdown."""
+    """One line of text from elsewhere: bounded, printable, and nothing in it that is a link or bold to Canvas Kit."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     line = line.translate(_WITHOUT_MARKDOWN)
     return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"
@@ -109,7 +109,6 @@ def plain(text: str) -> str:
 
 def _member(member: Member, explained: Explained, last_synced: LastSynced) -> Iterable[AnyComponent]:
     values = {
-        "Name": member.name,
         "Number": member.number,
         "Type": member.member_type,
         "Region": member.region,
@@ -117,12 +116,16 @@ def _member(member: Member, explained: Explained, last_synced: LastSynced) -> It
         "Positions": member.positions,
     }
     rows = [TableRow(field=name, value=_value(value)) for name, value in values.items()]
-    yield Text(text=f"Member {plain(member.number)}", style="header")
+    yield Text(text=_called(member), style="header")
     yield DataTable(items=(*rows, TableRow(field="Last synced", value=_moment(last_synced))))
     yield Text(text=_why(explained), style="muted")
     yield Divider()
     yield Text(text=_in_line(explained.differing))
     yield _button(SYNC, "Sync now", "primary" if explained.differing else "secondary")
+
+
+def _called(member: Member) -> str:
+    return plain(member.name or "") or f"Member {plain(member.number)}"
 
 
 def _value(value: str | Literal[Unknown.UNKNOWN] | None) -> str:
@@ -140,9 +143,8 @@ def _moment(moment: LastSynced) -> str:
 def _why(explained: Explained) -> str:
     """All that agrees; what made the match may have been enough without the rest."""
     match = explained.match
-    agreeing = {
-        point for each in explained.judgements if each.candidates == match.candidates for point in each.evidence
-    }
+    judged = (each for _, each in explained.judgements if each.candidates == match.candidates)
+    agreeing = {point for each in judged for point in each.evidence}
     known = f"Known by {_points({*match.evidence, *agreeing})}."
     return f"{known} But {plain(match.contradiction)}." if match.contradiction else known
 
@@ -154,7 +156,9 @@ def _points(points: Iterable[Point]) -> str:
 
 def _in_line(differing: Iterable[str]) -> str:
     names = _listed(_FIELDS.get(name, name) for name in differing)
-    return f"Intercom differs from the members' database: {names}." if names else "Intercom agrees with it."
+    if names:
+        return f"The contact in Intercom is not in line with it yet: {names}."
+    return "The contact in Intercom is in line with it."
 
 
 # ---- no member
@@ -164,16 +168,16 @@ def _doubt(explained: Explained) -> Iterable[AnyComponent]:
     match = explained.match
     yield Text(text="No member found" if match.outcome == "unmatched" else "Not sure who this is", style="header")
     yield Text(text=_sentence(match.reason))
-    for judged in explained.judgements[:MAX_CANDIDATES]:
-        yield Text(text=_candidate(judged, match), style="muted")
+    for member, judged in explained.judgements[:MAX_CANDIDATES]:
+        yield Text(text=_candidate(member, judged, match), style="muted")
     more = len(explained.judgements) - MAX_CANDIDATES
     if more > 0:
         yield Text(text=f"{more} more are possible.", style="muted")
 
 
-def _candidate(judged: Match, match: Match) -> str:
+def _candidate(member: Member, judged: Match, match: Match) -> str:
     """A member that it may be, what speaks for it, and what does not unless that is said already."""
-    known = f"Perhaps **{plain(judged.candidates[0])}**, by {_points(judged.evidence)}"
+    known = f"Perhaps **{plain(member.number)}**, {_called(member)}, by {_points(judged.evidence)}"
     against = judged.outcome == "ambiguous" and judged.reason != match.reason
     return f"{known}, but {plain(judged.reason)}." if against else f"{known}."
 
@@ -183,7 +187,7 @@ def _number(entered: str) -> Input:
         id=NUMBER,
         label="Member number",
         placeholder="12345",
-        value=plain(entered),
+        value=entered[:MAX_TEXT],
         save_state="failed" if entered else "unsaved",
     )
 

@@ -65,13 +65,13 @@ class Verdict:
 class Explained:
     """A contact as it is, and all that speaks for or against it being somebody.
 
-    `judgements` are those against each member that any data point speaks for. `differing` are the fields that are not
-    as the member's should be.
+    `judgements` has each member that any data point speaks for, and how it is judged. `differing` are the fields that
+    are not as the member's should be.
     """
 
     contact: Contact
     match: Match
-    judgements: tuple[Match, ...] = ()
+    judgements: tuple[tuple[Member, Match], ...] = ()
     differing: tuple[str, ...] = ()
 
 
@@ -140,7 +140,8 @@ class Door:
         index = await look_ups.index([contact])
         judgement = as_decided(contact, member, index) if member else match(contact, index)
         differing = changes(contact, judgement.member, self._phone_region) if judgement.member else ()
-        return Explained(contact, judgement, tuple(judgements(contact, index)), tuple(differing))
+        judged = [(index.by_number[each.candidates[0]], each) for each in judgements(contact, index)]
+        return Explained(contact, judgement, tuple(judged), tuple(differing))
 
     async def enrich(self, contact_id: str) -> Verdict:
         """Bring a contact in line with the member that it is by its own evidence.
