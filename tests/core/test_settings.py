@@ -144,6 +144,7 @@ def test_tokens_and_keys_are_the_secrets() -> None:
         "MYSQL_PASS",
         "INTERCOM_CLIENT_SECRET",
         "WEBHOOK_STORE",
+        "LOOKUP_KEYS",
     ]
 
 

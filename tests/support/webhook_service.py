@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -60,6 +60,11 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def log(self) -> Path:
+        """What it has said on standard error since its last start."""
+        return self.folder / f"service-{self.port}.log"
+
     def settings(self, **more: str) -> dict[str, str]:
         own = {
             "INTERCOM_CLIENT_SECRET": SECRET,
@@ -70,21 +75,25 @@ class Service:
         return environment(self.sandbox.url, self.folder / "runs", **own) | more
 
     def command(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        return self._begin(arguments, more, subprocess.PIPE)
+
+    def _begin(self, arguments: Sequence[str], more: dict[str, str], stderr: IO[str] | int) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "mynatca_webhook", *arguments],
             env={**os.environ, **self.settings(**more)},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
     def start(self, **more: str) -> None:
-        self.process = self.command("serve", **more)
+        with self.log.open("w") as stderr:  # a pipe that nobody reads would stop a service that has much to say
+            self.process = self._begin(["serve"], more, stderr)
         wait_until(self.is_ready)
 
     def is_ready(self) -> bool:
         assert self.process
-        assert self.process.poll() is None, self.process.communicate()
+        assert self.process.poll() is None, self.log.read_text()
         try:
             return httpx.get(f"{self.url}/readyz").status_code == 200
         except httpx.TransportError:
@@ -94,7 +103,8 @@ class Service:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        _, self.errors = self.process.communicate(timeout=30)
+        self.process.communicate(timeout=30)
+        self.errors = self.log.read_text()
         code, self.process = self.process.returncode, None
         return code
 

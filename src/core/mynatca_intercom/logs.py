@@ -22,7 +22,7 @@ _PHONE = re.compile(
     r"\d(?:(?:[\s().\-/+\u2010-\u2015]|%2[089BDEF])*\d){9,14}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w-])",
     re.IGNORECASE,
 )
-_IDS = ("run_id", "contact_id", "member_number")
+_IDS = ("run_id", "key_name", "contact_id", "contact_ids", "member_number", "member_numbers")
 
 
 def redact(text: str) -> str:

@@ -153,6 +153,13 @@ CANVASES = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
+LOOKUPS = Counter(
+    "webhook_lookups",
+    "Look-ups by email by what they were answered with.",
+    ["outcome"],
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
 WAITING = Gauge("webhook_waiting_events", "Events that wait or are being worked.", namespace=_PREFIX, registry=REGISTRY)
 OLDEST = Gauge(
     "webhook_oldest_event_seconds",

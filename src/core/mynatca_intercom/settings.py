@@ -7,7 +7,7 @@ here; what they are good for is decided where they are used. `docs/settings.md` 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import phonenumbers
 from pydantic import (
@@ -85,6 +85,27 @@ def _column_names(value: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
+
+_KEY_NAME = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)
+_KEY = re.compile(r"[\w.~+/-]{32,256}={0,2}", re.ASCII)
+"""A key that is hard to guess, of letters that `Authorization: Bearer` can hold (RFC 6750, 2.1)."""
+
+
+def _named_keys(text: str) -> list[tuple[str, str]]:
+    pairs = [pair.strip().partition("=") for pair in text.split(",")]
+    return [(name, key) for name, _, key in pairs]
+
+
+def _usable_keys(secret: SecretStr) -> SecretStr:
+    pairs = _named_keys(secret.get_secret_value())
+    distinct = {name for name, _ in pairs}, {key for _, key in pairs}
+    if any(len(each) < len(pairs) for each in distinct):
+        raise PydanticCustomError("keys", "A name or a key is there twice")
+    if not all(_KEY_NAME.fullmatch(name) and _KEY.fullmatch(key) for name, key in pairs):
+        raise PydanticCustomError(
+            "keys", "It should be pairs of name=key, with keys of 32 to 256 letters, digits and -._~+/"
+        )
+    return secret
 
 
 class SettingsError(Exception):
@@ -362,6 +383,26 @@ class WebhookSettings(Settings):
         description="Times that an event is tried before it becomes a dead letter. The waits of ten outlast an hour.",
         examples=["10"],
     )
+    named_lookup_keys: Annotated[SecretStr, AfterValidator(_usable_keys)] | None = Field(
+        None,
+        alias="LOOKUP_KEYS",
+        description="Keys of those who may look people up, as pairs of name=key; the names show in the log. "
+        "Not set: nobody may.",
+        examples=["helpdesk=replace-this-by-32-random-letters"],
+    )
+    lookup_limit: int = Field(
+        60,
+        alias="LOOKUP_LIMIT_PER_MINUTE",
+        ge=1,
+        le=100_000,
+        description="Look-ups that one key may make in a minute, over all replicas.",
+        examples=["60"],
+    )
+
+    @property
+    def lookup_keys(self) -> dict[str, str]:
+        """The keys of `LOOKUP_KEYS` by name."""
+        return dict(_named_keys(self.named_lookup_keys.get_secret_value())) if self.named_lookup_keys else {}
 
 
 class RunSettings(Settings):
@@ -447,4 +488,8 @@ def _sentence(group: type[Settings], variable: int | str, rule: str, given: Mapp
 
 def is_secret(field: FieldInfo) -> bool:
     """Whether a setting's value must never be shown."""
-    return field.annotation is SecretStr
+    return _may_be_secret(field.annotation)
+
+
+def _may_be_secret(kind: object) -> bool:
+    return kind is SecretStr or any(map(_may_be_secret, get_args(kind)))

@@ -9,7 +9,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import SanicException
 from sanic.response import json
 
-from mynatca_webhook.endpoints import inbox, notifications, probes
+from mynatca_webhook.endpoints import inbox, lookup, notifications, probes
 from mynatca_webhook.service import Service, open_service
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -41,7 +41,7 @@ def build_app(environment: Mapping[str, str], name: str = "mynatca-webhook") -> 
     app.register_listener(start, "before_server_start")
     app.register_listener(stop, "before_server_stop")
     app.error_handler.add(SanicException, _refuse)
-    for endpoints in (inbox, notifications, probes):
+    for endpoints in (inbox, lookup, notifications, probes):
         app.blueprint(endpoints.ENDPOINTS)
     return app
 

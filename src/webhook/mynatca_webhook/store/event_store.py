@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from mynatca_webhook.store import journal, queue, synced, upkeep
+from mynatca_webhook.store import journal, queue, synced, upkeep, uses
 from mynatca_webhook.store.commits import GroupCommit
 from mynatca_webhook.store.databases import engine_of, transaction
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable, unavailable
@@ -17,6 +17,7 @@ from mynatca_webhook.store.journal import StoreJournal
 from mynatca_webhook.store.looks import Looks
 from mynatca_webhook.store.queue import Request, Settlement
 from mynatca_webhook.store.upkeep import Keep
+from mynatca_webhook.store.uses import Uses
 
 _LOG = logging.getLogger(__name__)
 
@@ -127,6 +128,12 @@ class EventStore:
     async def last_synced(self, contact_id: str) -> datetime | None:
         """When that was last noted of a contact; None for never."""
         return await self._looks.read(partial(synced.moment_of, contact_id=contact_id))
+
+    # ---- keys
+
+    async def count_use(self, key_name: str) -> Uses:
+        """Count a use of a key, in all processes that share the store; returns how many this minute has, with this."""
+        return await self._commits.write(uses.count_uses, key_name)
 
     # ---- looking after it
 

@@ -90,6 +90,15 @@ SYNCED = Table(
     Column("at", Moment, nullable=False),
 )
 
+# One row for each key that was ever used, with its latest minute: so none has to be removed.
+USES = Table(
+    "webhook_uses",
+    METADATA,
+    Column("key_name", Text, primary_key=True),
+    Column("minute", BigInteger, nullable=False),  # since 1970
+    Column("uses", BigInteger, nullable=False),  # within it
+)
+
 # `seq` counts the lines of one process (`origin`); an export numbers them anew.
 JOURNAL = Table(
     "webhook_journal",
