@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PROGRAMS := syncjob sandbox webhook
+PROGRAMS := operator syncjob sandbox webhook
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
@@ -28,7 +28,7 @@ $(READY): pyproject.toml requirements/dev.txt
 setup: $(READY) ## Set up the development environment in .venv
 
 .PHONY: demo
-demo: $(READY) ## Run the nightly sync twice against a sandbox of 20,000 members
+demo: $(READY) ## Run sync, audit and webhook service against a sandbox of 20,000 members
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
 .PHONY: test

@@ -1,0 +1,1 @@
+"""The operator: `kubectl apply` an IntercomAudit, and be told the truth about it."""
