@@ -272,13 +272,22 @@ class TestOutages:
             assert ids(seen) == [component]
 
     def test_no_members(self, service: Service, lead: Contact) -> None:
-        """Whether the sources give up before the answer is due is theirs to say."""
         service.start(SUPABASE_URL="http://127.0.0.1:1")
 
         seen = opened(service, lead.id)
 
-        assert any(said in texts(seen) for said in ("No database of members answers", "does not answer in time"))
+        assert "No database of members answers" in texts(seen)
         assert ids(seen) == ["look"]
+
+    def test_no_members_but_a_copy_of_them(self, service: Service, lead: Contact) -> None:
+        """It is asked early enough for the card."""
+        file = service.folder / "cache" / "members.db"
+        service.start(MEMBER_CACHE=str(file))
+        wait_until(file.exists)
+        service.stop()
+        service.start(MEMBER_CACHE=str(file), SUPABASE_URL="http://127.0.0.1:1")
+
+        assert table(opened(service, lead.id))["Number"] == ANN
 
     def test_a_store_that_does_not_answer(self, service: Service, lead: Contact) -> None:
         """Nothing is sent that the journal does not hold; looking is possible."""
