@@ -1,8 +1,11 @@
 """The look-up as the support team's tools see it, and what it leaves in the log."""
 
 import json
+import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -19,10 +22,23 @@ from mynatca_intercom.settings import SettingsError, WebhookSettings, load
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import AttributeValue, Contact
 from mynatca_webhook.endpoints.lookup import LookupAnswer, LookupRequest
-from support.webhook_service import ANN, Service, free_port
+from support.webhook_service import ANN, Service, free_port, wait_until
 from support.worlds import NOW, member_row
 
 PATH = "/api/intercom/lookup"
+CRASHING = """
+import os
+from mynatca_intercom import logs
+from mynatca_webhook.app import build_app
+
+async def crash(_request):
+    raise RuntimeError("out of order")
+
+logs.set_up("INFO", "webhook")
+app = build_app(os.environ)
+app.add_route(crash, "/crash")
+app.run("127.0.0.1", int(os.environ["WEBHOOK_PORT"]), single_process=True, access_log=False, motd=False)
+"""
 KEY, OTHER_KEY = "a" * 32, "b" * 40 + "=="
 KEYS = f"helpdesk={KEY}, kiosk={OTHER_KEY}"
 EMAIL = "ann@example.com"
@@ -362,3 +378,18 @@ class TestAudit:
         assert log.count("lookup.audit") >= 13
         told = ("ann@", "ann%40", "nobody@", "nobody%40", "private", "ann lee", KEY, OTHER_KEY, "wrong-secret")
         assert [text for text in told if text in log] == []
+
+    def test_a_crash_is_logged_without_the_query(self, service: Service) -> None:
+        """The address of the request holds it, and Sanic by itself would log that."""
+        with service.log.open("w") as log:
+            environment = {**os.environ, **service.settings()}
+            service.process = subprocess.Popen([sys.executable, "-c", CRASHING], env=environment, stderr=log, text=True)
+        wait_until(service.is_ready)
+
+        answer = httpx.get(f"{service.url}/crash", params={"email": EMAIL, "of": "somebody"})
+        service.stop()
+
+        assert answer.status_code == 500
+        assert "somebody" not in answer.text
+        assert "out of order" in service.errors
+        assert "somebody" not in service.errors

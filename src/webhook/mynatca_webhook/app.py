@@ -1,5 +1,6 @@
 """The server: its routes, and what it does from start to stop."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ from mynatca_webhook.service import Service, open_service
 MAX_BODY_BYTES = 1024 * 1024
 
 App = Sanic[Any, Any]
+
+log = logging.getLogger(__name__)
 
 
 class Context(SimpleNamespace):
@@ -41,6 +44,7 @@ def build_app(environment: Mapping[str, str], name: str = "mynatca-webhook") -> 
     app.register_listener(start, "before_server_start")
     app.register_listener(stop, "before_server_stop")
     app.error_handler.add(SanicException, _refuse)
+    app.error_handler.add(Exception, _crash)
     for endpoints in (inbox, lookup, notifications, probes):
         app.blueprint(endpoints.ENDPOINTS)
     return app
@@ -48,3 +52,9 @@ def build_app(environment: Mapping[str, str], name: str = "mynatca-webhook") -> 
 
 def _refuse(_request: Request[Any, Any], error: SanicException) -> HTTPResponse:
     return json({"error": str(error)}, error.status_code)
+
+
+def _crash(_request: Request[Any, Any], error: Exception) -> HTTPResponse:
+    """A fault of ours. Sanic by itself would log the request's address with its query, which may be an email."""
+    log.error("a request crashed", exc_info=error)
+    return json({"error": "Something went wrong in the service; its log says what."}, 500)
