@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 GROUP = "intercom.natca.org"
 VERSION = "v1alpha1"
@@ -28,8 +29,9 @@ ContactId = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$", max_length=24)]
 MemberNumber = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", max_length=20)]
 
 
-def _rule(rule: str, message: str, **more: str) -> dict[str, str]:
-    return {"rule": rule, "message": message, **more}
+def _rules(*rules: tuple[str, str]) -> JsonDict:
+    """Validation rules in CEL, each with the sentence for whoever breaks it."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
 
 
 class _Part(BaseModel):
@@ -69,14 +71,9 @@ class ManualUpdate(_Part):
     """Decisions of a person that are to be carried out; given here, or in a ConfigMap."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                _rule(
-                    "has(self.mappings) != has(self.mappingsFrom)",
-                    "give either mappings or mappingsFrom, not both and not neither",
-                )
-            ]
-        }
+        json_schema_extra=_rules(
+            ("has(self.mappings) != has(self.mappingsFrom)", "give mappings or mappingsFrom, and not both")
+        )
     )
 
     mappings: list[Mapping] | None = Field(
@@ -113,34 +110,26 @@ class Brakes(_Part):
     )
 
 
-_ONLY = "self.mode == '{mode}' || !has(self.{field})"
-
-
 class Spec(_Part):
     """What is to be run. Immutable but for `suspend`, `ttlSecondsAfterFinished` and `approvedPlan`."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                _rule(_ONLY.format(mode="Audit", field="audit"), "audit is for mode Audit only"),
-                _rule(
-                    "(self.mode == 'ManualUpdate') == has(self.manualUpdate)",
-                    "mode ManualUpdate needs manualUpdate, and no other mode takes it",
-                ),
-                _rule(
-                    "(self.mode == 'Undo') == has(self.undo)",
-                    "mode Undo needs undo.runId, and no other mode takes it",
-                ),
-                _rule(
-                    "!(self.dryRun && self.approval == 'Manual')",
-                    "a dry run writes nothing and needs no approval: leave out dryRun or approval",
-                ),
-                _rule(
-                    "!has(self.approvedPlan) || self.approval == 'Manual'",
-                    "approvedPlan is for approval Manual only",
-                ),
-            ]
-        }
+        json_schema_extra=_rules(
+            ("self.mode == 'Audit' || !has(self.audit)", "audit is for mode Audit only"),
+            (
+                "(self.mode == 'ManualUpdate') == has(self.manualUpdate)",
+                "mode ManualUpdate needs manualUpdate, and no other mode takes it",
+            ),
+            (
+                "(self.mode == 'Undo') == has(self.undo)",
+                "mode Undo needs undo.runId, and no other mode takes it",
+            ),
+            (
+                "!(self.dryRun && self.approval == 'Manual')",
+                "a dry run writes nothing and needs no approval: leave out dryRun or approval",
+            ),
+            ("!has(self.approvedPlan) || self.approval == 'Manual'", "approvedPlan is for approval Manual only"),
+        )
     )
 
     mode: Mode = Field(
@@ -162,8 +151,8 @@ class Spec(_Part):
     undo: Undo | None = Field(default=None, description="Which run is taken back; for mode Undo.")
     approval: Literal["Automatic", "Manual"] = Field(
         default="Automatic",
-        description="Manual: a dry run comes first, its counts and the digest of its plan appear in status, and nothing "
-        "is written until approvedPlan is that digest.",
+        description="Manual: a dry run comes first, its counts and the digest of its plan appear in status, and "
+        "nothing is written until approvedPlan is that digest.",
     )
     approved_plan: str | None = Field(
         default=None,
