@@ -43,11 +43,11 @@ class CanvasSubmit(CanvasRequest):
     """An agent used a component: Submit. `input_values` holds what the fields hold, by their ids."""
 
     component_id: str
-    input_values: dict[str, Any] = {}
+    input_values: dict[str, Any] | None = None
 
     def entered(self, component_id: str) -> str:
         """What a field holds, trimmed; empty for one that is not there or holds no text."""
-        value = self.input_values.get(component_id)
+        value = (self.input_values or {}).get(component_id)
         return value.strip() if isinstance(value, str) else ""
 
 

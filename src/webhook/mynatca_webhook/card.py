@@ -21,8 +21,8 @@ LOOK = "look"
 
 MAX_TEXT = 255
 """Longest text from elsewhere, in characters; as long as an attribute of Intercom's may be."""
-MAX_CANDIDATES = 5
-"""Members that are shown when several are possible, as Intercom takes 64 KB and agents read less."""
+MAX_CANDIDATES = 3
+"""Members that are shown when several are possible: a first canvas is 400 pixels high at most (Canvas Kit)."""
 
 LastSynced = datetime | Literal[Unknown.UNKNOWN] | None
 """When this service last found or brought the contact in line; None for never, UNKNOWN when its store does not say."""
