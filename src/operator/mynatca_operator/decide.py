@@ -38,18 +38,11 @@ class StopJob:
 
 
 @dataclass(frozen=True, slots=True)
-class StorePlan:
-    """Write the plan's ConfigMap."""
-
-    config_map: str
-
-
-@dataclass(frozen=True, slots=True)
 class Remove:
     """Delete the IntercomAudit, and with it all that it owns."""
 
 
-Action = Launch | StopJob | StorePlan | Remove
+Action = Launch | StopJob | Remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +230,11 @@ class _Course:
         if summary is None:
             self._fail(fault.reason, fault.message)
         elif self._step == "plan":
-            self._planned(summary)
+            self._planned(summary, job.plan_config_map)
         else:
             self._end("Complete", "Succeeded", summary.message or "Done.", summary)
 
-    def _planned(self, summary: Summary) -> None:
-        config_map = f"{run_id(self._audit, 'plan')}"
+    def _planned(self, summary: Summary, config_map: str | None) -> None:
         self._set("PlanReady", "True", "Planned", "")
         self._set("ResultAvailable", "True", "Stored", "")
         self._to(
@@ -252,7 +244,6 @@ class _Course:
             plan_config_map=config_map,
             result=_result(summary),
         )
-        self._actions.append(StorePlan(config_map))
 
     def _failed(self, job: RunJob) -> None:
         summary, _ = self._fenced(job)

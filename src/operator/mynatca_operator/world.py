@@ -37,6 +37,7 @@ class RunJob:
         summary: What its newest finished pod left as termination message; None when there is none, or it is unfit.
         ending: What its pods show of a failure, or of what keeps them from starting.
         progress: What its running pod says, when it was asked.
+        plan_config_map: The ConfigMap with the beginning of the plan that its pod handed over.
         deleting: Whether it is being deleted.
     """
 
@@ -52,6 +53,7 @@ class RunJob:
     summary: Summary | None = None
     ending: Ending | None = None
     progress: Progress | None = None
+    plan_config_map: str | None = None
     deleting: bool = False
 
 
