@@ -383,6 +383,13 @@ class WebhookSettings(Settings):
         description="Times that an event is tried before it becomes a dead letter. The waits of ten outlast an hour.",
         examples=["10"],
     )
+    keep_days: int = Field(
+        90,
+        alias="WEBHOOK_KEEP_DAYS",
+        ge=1,
+        description="Days for which dead letters can be replayed, and writes exported to be undone.",
+        examples=["90"],
+    )
     named_lookup_keys: Annotated[SecretStr, AfterValidator(_usable_keys)] | None = Field(
         None,
         alias="LOOKUP_KEYS",

@@ -22,6 +22,7 @@ from mynatca_intercom.settings import (
 from mynatca_webhook.background import Background
 from mynatca_webhook.engine import Engine
 from mynatca_webhook.last_resort import with_cache
+from mynatca_webhook.pruning import pruned
 from mynatca_webhook.store.event_store import EventStore, open_store
 from mynatca_webhook.worker import Worker
 
@@ -82,6 +83,7 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         directory = stack.enter_context(open_directory(environment))
         members = await stack.enter_async_context(with_cache(directory, settings.cache))
         store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
+        await stack.enter_async_context(pruned(store, settings.webhook.keep_days))
         client = await stack.enter_async_context(IntercomClient(settings.intercom))
         engine = Engine(
             client, members, store.journal, intercom=settings.intercom, rules=settings.rules, tags=settings.tags

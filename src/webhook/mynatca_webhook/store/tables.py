@@ -1,4 +1,7 @@
-"""The tables of the store. Moments are seconds since 1970, so that both databases reckon alike."""
+"""The tables of the store. Moments are seconds since 1970, so that both databases reckon alike.
+
+Whoever changes them adds a step to `steps.STEPS`, which does the same to a store that is there already.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +20,6 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
-
-VERSION = 1
-"""Of the tables below; a store of another version is not touched."""
 
 METADATA = MetaData()
 

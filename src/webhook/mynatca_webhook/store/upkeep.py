@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mynatca_webhook.store.databases import insert_into, now, one_at_a_time
 from mynatca_webhook.store.errors import StoreUnavailable
 from mynatca_webhook.store.event import Pruned
-from mynatca_webhook.store.tables import EVENTS, JOURNAL, METADATA, STORE, VERSION
+from mynatca_webhook.store.steps import STEPS, VERSION
+from mynatca_webhook.store.tables import EVENTS, JOURNAL, METADATA, STORE
 
 CHUNK = 1000
 """Rows of a kind that one transaction removes at most, as events are not accepted meanwhile."""
@@ -27,20 +28,26 @@ class Keep:
 
 
 async def set_up(connection: AsyncConnection, asked: Sequence[None]) -> Sequence[None]:
-    """Make the tables that are not there yet; several processes may do so at once.
+    """Make the tables of a new store, and step those of an older version up; several processes may do so at once.
 
     Raises:
-        StoreUnavailable: they are those of another version of this program.
+        StoreUnavailable: the tables are those of a newer version of this program; they stay as they are.
     """
     await one_at_a_time(connection)
-    await connection.run_sync(METADATA.create_all)
-    first = insert_into(connection, STORE).values(version=VERSION, written_at=now())
-    version = select(STORE.c.version).order_by(STORE.c.version.desc()).limit(1)
-    found = (await connection.execute(version)).scalar()
+    await connection.run_sync(STORE.create, checkfirst=True)
+    latest = select(STORE.c.version).order_by(STORE.c.version.desc()).limit(1)
+    found = (await connection.execute(latest)).scalar()
     if found is None:
-        await connection.execute(first)
-    elif found != VERSION:
-        raise StoreUnavailable(f"the store has version {found} of the tables, this program knows version {VERSION}")
+        await connection.run_sync(METADATA.create_all)
+        await connection.execute(insert_into(connection, STORE).values(version=VERSION, written_at=now()))
+    elif found > VERSION:
+        raise StoreUnavailable(
+            f"the store has version {found} of the tables, this program knows up to {VERSION}: use a newer one"
+        )
+    elif found < VERSION:
+        for step in STEPS[found - 1 :]:
+            await step(connection)
+        await connection.execute(update(STORE).values(version=VERSION))
     return asked
 
 
@@ -67,5 +74,6 @@ async def _remove(
 ) -> int:
     too_old = type_coerce(moment, Double) < now() - keep.total_seconds()
     chosen = select(table.c.id).where(too_old, *which).limit(CHUNK)
-    result: CursorResult[Any] = await connection.execute(delete(table).where(table.c.id.in_(chosen)))
+    free = chosen.with_for_update(skip_locked=True)  # of two replicas that prune at once, neither waits for the other
+    result: CursorResult[Any] = await connection.execute(delete(table).where(table.c.id.in_(free)))
     return result.rowcount
