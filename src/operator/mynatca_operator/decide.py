@@ -247,7 +247,7 @@ class _Course:
 
     def _failed(self, job: RunJob) -> None:
         summary, _ = self._fenced(job)
-        ending = _why(job, summary)
+        ending = why(job, summary)
         self._fail(ending.reason, ending.message, summary)
 
     def _fenced(self, job: RunJob) -> tuple[Summary | None, Ending]:
@@ -266,7 +266,7 @@ class _Course:
         """Who has to end before this run may write; nobody for a run that writes nothing."""
         if not self._audit.writes:
             return "", ""
-        if self._world.nightly:
+        if self._world.nightly_now:
             return "NightlySync", "Waiting for the nightly sync to end."
         others = [other for other in self._world.audits.values() if other.metadata.uid != self._audit.metadata.uid]
         ahead = [other for other in others if _is_waiting(other) and _turn(other) < _turn(self._audit)]
@@ -294,7 +294,7 @@ class _Course:
 
     def _note_concurrency(self) -> None:
         """A nightly sync that began meanwhile runs beside this run."""
-        beside = [job for job in self._world.nightly if not job.deleting]
+        beside = [job for job in self._world.nightly_now if not job.deleting]
         if self._audit.writes and beside:
             self._set("ConcurrentRun", "True", "NightlySync", f"The nightly sync {beside[0].name} runs, too.")
 
@@ -349,7 +349,7 @@ class _Course:
         return (Event("Normal", self._status.phase or "Pending", self._status.message or ""),)
 
 
-def _why(job: RunJob, summary: Summary | None) -> Ending:
+def why(job: RunJob, summary: Summary | None) -> Ending:
     """The real reason of a failed Job: the deadline, what the run itself says, or what its pods show."""
     if job.job_reason == "DeadlineExceeded":
         return Ending("DeadlineExceeded", "The run took longer than activeDeadlineSeconds.")

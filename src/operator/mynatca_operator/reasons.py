@@ -20,3 +20,26 @@ FAILURES = {
     6: Reason("Stopped", "The run was stopped and not started again."),
 }
 """By exit code of `mynatca-syncjob` (docs/sync.md)."""
+
+OTHERS = (
+    "JobLost",
+    "NameConflict",
+    "ResultMissing",
+    "ResultRefused",
+    "OOMKilled",
+    "Evicted",
+    "DeadlineExceeded",
+    "StartDeadlineExceeded",
+    "ImagePullBackOff",
+    "CannotStart",
+    "Unschedulable",
+    "QuotaExceeded",
+    "AdmissionRefused",
+    "InvalidJob",
+    "JobRefused",
+    "Crashed",
+)
+"""Reasons that Kubernetes, or the lack of a result, gives."""
+
+WORDS = (*(reason.word for reason in FAILURES.values()), *OTHERS)
+"""Every reason that a failed run can have."""

@@ -65,7 +65,7 @@ class World:
         now: The moment of the reading.
         audits: All IntercomAudits, by UID.
         jobs: All Jobs of IntercomAudits that are still there, by name.
-        nightly: Jobs of the nightly CronJob that have not ended.
+        nightly: Jobs of the nightly CronJob that are still there.
         refusals: Job name -> why the API server did not let it be created, in this process's last try.
     """
 
@@ -74,6 +74,11 @@ class World:
     jobs: Mapping[str, RunJob] = field(default_factory=dict)
     nightly: tuple[RunJob, ...] = ()
     refusals: Mapping[str, Ending] = field(default_factory=dict)
+
+    @property
+    def nightly_now(self) -> tuple[RunJob, ...]:
+        """Nightly Jobs that have not ended."""
+        return tuple(job for job in self.nightly if job.state == "active")
 
     def job_of(self, audit: IntercomAudit) -> RunJob | None:
         """The Job that the audit's status names, whoever owns it."""

@@ -1,0 +1,146 @@
+"""`mynatca-operator`: runs IntercomAudits of one namespace until SIGTERM.
+
+kopf watches and wakes; `sweep` looks and decides. So nothing rests on an event, and kopf writes nothing of its own.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import kopf
+import yaml
+from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from prometheus_client import CollectorRegistry
+
+from mynatca_intercom import logs
+from mynatca_intercom.settings import SettingsError, load
+from mynatca_operator.cluster import Cluster
+from mynatca_operator.definition import DefinitionUnfit, ensure_current, ensure_served
+from mynatca_operator.exporter import Exporter
+from mynatca_operator.job import KIND_LABEL
+from mynatca_operator.resource import GROUP, PLURAL, VERSION
+from mynatca_operator.server import serving
+from mynatca_operator.settings import OperatorSettings
+from mynatca_operator.sweep import Sweeper
+
+EXIT_CODES = "exit codes: 0 stopped, 1 the API server refuses or a part failed, 2 wrong settings, or no such resource"
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run until SIGTERM; returns the exit code."""
+    argparse.ArgumentParser(prog="mynatca-operator", description=__doc__, epilog=EXIT_CODES).parse_args(arguments)
+    try:
+        settings = load(OperatorSettings, environment)
+        template = read_template(settings)
+    except SettingsError as error:
+        return _refused(error, 2)
+    logs.set_up(settings.log_level, "operator")
+    try:
+        return asyncio.run(_operate(settings, template))
+    except (DefinitionUnfit, ConfigException) as error:
+        return _refused(error, 2)
+    except (ApiException, OSError) as error:
+        log.error("the operator ends: %s", type(error).__name__)  # noqa: TRY400 - the reason is in the lines before
+        return 1
+
+
+def _refused(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)  # noqa: T201 - a person reads it
+    return code
+
+
+def read_template(settings: OperatorSettings) -> dict[str, Any]:
+    """The Job that runs are made of.
+
+    Raises:
+        SettingsError: it cannot be read, or is none; or the namespace is not known.
+    """
+    if not settings.namespace:
+        raise SettingsError("OPERATOR_NAMESPACE is not set, and this is no pod: name one, OPERATOR_NAMESPACE=default.")
+    try:
+        template = yaml.safe_load(settings.job_template.read_text(encoding="utf-8"))
+        template["spec"]["template"]["spec"]["containers"][0]["image"]
+    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, IndexError) as error:
+        raise SettingsError(
+            f"JOB_TEMPLATE cannot be {str(settings.job_template)!r}: it is no file with a Job and its container "
+            f"({type(error).__name__})."
+        ) from None
+    return template  # type: ignore[no-any-return]
+
+
+async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
+    async with AsyncExitStack() as stack:
+        try:
+            load_incluster_config()  # type: ignore[no-untyped-call]
+        except ConfigException:
+            await load_kube_config()  # type: ignore[no-untyped-call]
+        api = await stack.enter_async_context(ApiClient())
+        await ensure_served(api)
+        await ensure_current(api)
+        pods = await stack.enter_async_context(aiohttp.ClientSession())
+        exporter = Exporter()
+        registry = CollectorRegistry()
+        registry.register(exporter)
+        cluster = Cluster(api, pods, settings, template)
+        sweeper = Sweeper(cluster, settings, exporter, lambda: ensure_served(api))
+        await stack.enter_async_context(serving(sweeper, registry, settings.http_port))
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=watches(sweeper), settings=kopf_settings(), namespaces=[settings.namespace], standalone=True
+            )
+        )
+        sweeping = asyncio.create_task(sweeper.run())
+        try:
+            await asyncio.wait({watching, sweeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sweeping.cancel()
+            watching.cancel()
+            await asyncio.wait({watching, sweeping})
+        for task in (sweeping, watching):
+            if not task.cancelled() and task.exception():
+                task.result()
+    return 0
+
+
+def watches(sweeper: Sweeper) -> kopf.OperatorRegistry:
+    """Kopf's part: to say that something has happened."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.on.event("batch", "v1", "jobs", registry=registry, labels={KIND_LABEL: kopf.PRESENT})
+    async def happened(**_: Any) -> None:
+        sweeper.wake()
+
+    return registry
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Kopf without anything that writes or that needs more than the namespace."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.watching.label_selectors["batch", "v1", "jobs"] = KIND_LABEL
+    return settings
+
+
+if __name__ == "__main__":
+    main()

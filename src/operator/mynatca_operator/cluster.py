@@ -1,0 +1,372 @@
+"""The cluster as the operator reads and changes it: live reads with time-outs, and few, exact writes."""
+
+import json
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import (
+    ApiClient,
+    ApiException,
+    BatchV1Api,
+    CoreV1Api,
+    CoreV1Event,
+    CustomObjectsApi,
+    V1ConfigMap,
+    V1Job,
+    V1ObjectMeta,
+    V1Pod,
+)
+from prometheus_client.parser import text_string_to_metric_families
+
+from mynatca_operator import pods as pods_
+from mynatca_operator.decide import Event, Launch, run_id
+from mynatca_operator.job import KIND_LABEL, METRICS_PORT, WRITES_LABEL, job, mappings_config_map, owner
+from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, IntercomAudit, Progress, Status, as_status
+from mynatca_operator.settings import OperatorSettings
+from mynatca_operator.world import Ending, RunJob, World
+
+TIMEOUT_SECONDS = 10.0
+PROGRESS_SECONDS = timedelta(seconds=30)
+"""Progress is asked for, and stored, no more often than this."""
+POD_TIMEOUT = aiohttp.ClientTimeout(total=3)
+_REFUSED = (400, 403, 422)
+
+log = logging.getLogger(__name__)
+
+
+class Gone(Exception):
+    """The object is not there any more, or has changed since it was read: the next sweep sees what it is now."""
+
+
+class Cluster:
+    """One namespace of a cluster.
+
+    Args:
+        api: talks to the API server.
+        pods: talks to the pods of runs.
+        settings: what is looked after.
+        template: the Job that every run is made of.
+    """
+
+    def __init__(
+        self, api: ApiClient, pods: aiohttp.ClientSession, settings: OperatorSettings, template: dict[str, Any]
+    ) -> None:
+        self._batch = BatchV1Api(api)
+        self._core = CoreV1Api(api)
+        self._objects = CustomObjectsApi(api)
+        self._pods = pods
+        self._settings = settings
+        self._namespace = settings.namespace
+        self._template = template
+        self._refusals: dict[str, Ending] = {}
+        self._asked: dict[str, datetime] = {}
+
+    # ---- reading
+
+    async def read(self) -> World:
+        """Everything that decisions need, read live.
+
+        Raises:
+            ApiException, OSError, TimeoutError: the API server does not answer, or refuses.
+        """
+        audits = {audit.metadata.uid: audit for audit in await self._audits()}
+        jobs = await self._batch.list_namespaced_job(
+            self._namespace, label_selector=KIND_LABEL, _request_timeout=TIMEOUT_SECONDS
+        )
+        listed = await self._core.list_namespaced_pod(
+            self._namespace, label_selector=KIND_LABEL, _request_timeout=TIMEOUT_SECONDS
+        )
+        pods: defaultdict[str, list[V1Pod]] = defaultdict(list)
+        for pod in listed.items:
+            pods[_controller(pod.metadata)[1]].append(pod)
+        nightly: list[RunJob] = []
+        own: dict[str, RunJob] = {}
+        for each in jobs.items:
+            kind, owner_uid = _controller(each.metadata)
+            seen = await self._seen(each, owner_uid, pods[_meta(each).uid or ""], audits.get(owner_uid))
+            if kind == KIND:
+                own[seen.name] = seen
+            elif kind == "CronJob" and self._is_nightly(each):
+                nightly.append(seen)
+        self._asked = {uid: when for uid, when in self._asked.items() if uid in audits}
+        names = {audit.status.job_name for audit in audits.values()}
+        self._refusals = {name: why for name, why in self._refusals.items() if name in names}
+        for name in names - set(own) - {None}:
+            foreign = await self._foreign(name or "") if name not in self._refusals else None
+            own |= {foreign.name: foreign} if foreign else {}
+        return World(datetime.now(UTC), audits, own, tuple(nightly), dict(self._refusals))
+
+    async def _audits(self) -> list[IntercomAudit]:
+        listed: Any = await self._objects.list_namespaced_custom_object(
+            GROUP, VERSION, self._namespace, PLURAL, _request_timeout=TIMEOUT_SECONDS
+        )
+        return [IntercomAudit.model_validate(each) for each in listed["items"]]
+
+    def _is_nightly(self, job_: V1Job) -> bool:
+        names = [each.name for each in _meta(job_).owner_references or [] if each.controller]
+        return bool(self._settings.sync_cronjob) and names == [self._settings.sync_cronjob]
+
+    async def _foreign(self, name: str) -> RunJob | None:
+        """A Job that a status names and the listing did not have: somebody else's, or none."""
+        try:
+            found = await self._batch.read_namespaced_job(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return await self._seen(found, _controller(found.metadata)[1], [], None)
+
+    async def _seen(self, job_: V1Job, owner_uid: str, pods: Sequence[V1Pod], audit: IntercomAudit | None) -> RunJob:
+        meta = _meta(job_)
+        state, reason, ended_at = pods_.state_of(job_)
+        running = next((pod for pod in pods if pods_.is_running(pod)), None)
+        current = audit is not None and audit.status.job_name == meta.name and not audit.status.is_terminal
+        refusal = await self._no_pod(meta.name or "") if current and state == "active" and not pods else None
+        progress = plan = None
+        if audit and current and running:
+            progress = await self._progress(audit, running)
+        if audit and current and audit.plans and audit.status.plan_config_map is None:
+            plan = await self._plan(audit, running)
+        return RunJob(
+            name=meta.name or "",
+            uid=meta.uid or "",
+            owner_uid=owner_uid,
+            created_at=meta.creation_timestamp or datetime.now(UTC),
+            writes=(meta.labels or {}).get(WRITES_LABEL) != "false",
+            state=state,
+            job_reason=reason,
+            started=pods_.has_started(pods),
+            ended_at=ended_at,
+            summary=pods_.summary_of(pods),
+            ending=pods_.ending_of(pods, refusal),
+            progress=progress,
+            plan_config_map=plan,
+            deleting=meta.deletion_timestamp is not None,
+        )
+
+    async def _no_pod(self, job_name: str) -> Ending | None:
+        """Why the Job controller cannot make a pod, as its events say."""
+        selector = f"involvedObject.kind=Job,involvedObject.name={job_name},reason=FailedCreate"
+        events = await self._core.list_namespaced_event(
+            self._namespace, field_selector=selector, _request_timeout=TIMEOUT_SECONDS
+        )
+        message = next((event.message or "" for event in reversed(events.items)), None)
+        return None if message is None else _refusal(message)
+
+    # ---- asking the run's pod
+
+    async def _progress(self, audit: IntercomAudit, pod: V1Pod) -> Progress | None:
+        """How far the run is, when what is stored is old enough."""
+        told = self._asked.get(audit.metadata.uid)
+        if told and datetime.now(UTC) < told + PROGRESS_SECONDS:
+            return None
+        text = await self._ask(pod, "metrics")
+        if text is None:
+            return None
+        self._asked[audit.metadata.uid] = datetime.now(UTC)
+        values = {
+            sample.name.removeprefix("mynatca_intercom_run_"): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name.startswith("mynatca_intercom_run_") and not sample.labels
+        }
+        moved = values.get("last_action_timestamp_seconds", 0)
+        return Progress(
+            total=int(values.get("actions_planned", 0)),
+            done=int(values.get("actions_done", 0)),
+            last_moved=datetime.fromtimestamp(int(moved), UTC) if moved else None,
+        )
+
+    async def _plan(self, audit: IntercomAudit, pod: V1Pod | None) -> str | None:
+        """Keep the beginning of the plan that the pod hands over; the name of its ConfigMap once it is there."""
+        name = run_id(audit, "plan")
+        text = await self._ask(pod, "plan") if pod else None
+        if text is None:
+            return name if await self._has_config_map(name) else None
+        body = {"metadata": {"name": name, "ownerReferences": [owner(audit)]}, "data": {"plan.json": text}}
+        await self._create_config_map(body)
+        return name
+
+    async def _ask(self, pod: V1Pod, path: str) -> str | None:
+        address = pod.status.pod_ip if pod.status else None
+        if not address:
+            return None
+        host = f"[{address}]" if ":" in address else address
+        try:
+            async with self._pods.get(f"http://{host}:{METRICS_PORT}/{path}", timeout=POD_TIMEOUT) as answer:
+                return await answer.text() if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.debug("a run's pod does not answer: %s", type(error).__name__)
+            return None
+
+    # ---- writing
+
+    async def store(self, audit: IntercomAudit, status: Status) -> IntercomAudit:
+        """Store a status, unless the object has changed since it was read; returns it as it is stored.
+
+        Raises:
+            Gone: it has.
+        """
+        body = {"metadata": {"resourceVersion": audit.metadata.resource_version}, "status": as_status(status)}
+        try:
+            stored = await self._objects.patch_namespaced_custom_object_status(
+                GROUP,
+                VERSION,
+                self._namespace,
+                PLURAL,
+                audit.metadata.name,
+                body,
+                _content_type="application/merge-patch+json",
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            if error.status in (404, 409):
+                raise Gone from error
+            raise
+        return IntercomAudit.model_validate(stored)
+
+    async def launch(self, audit: IntercomAudit, launch: Launch) -> None:
+        """Create the Job; one that is there already under this name is left to the next look."""
+        mappings = mappings_config_map(audit, launch)
+        if mappings:
+            await self._create_config_map(mappings)
+        body = V1Job.model_validate(job(self._template, audit, launch, self._settings.max_failed_rows))
+        try:
+            await self._batch.create_namespaced_job(self._namespace, body, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status == 409:
+                return
+            if error.status not in _REFUSED:
+                raise
+            self._refusals[launch.job_name] = _refusal(_message(error), invalid=error.status != 403)
+        else:
+            self._refusals.pop(launch.job_name, None)
+
+    async def stop(self, job_: RunJob) -> None:
+        """Delete a Job and, with the time that it needs to stop, its pods."""
+        await self._unless_gone(
+            self._batch.delete_namespaced_job(
+                job_.name,
+                self._namespace,
+                propagation_policy="Foreground",
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+        )
+
+    async def remove(self, audit: IntercomAudit) -> None:
+        """Delete an object that has ended, and all that it owns."""
+        await self._unless_gone(
+            self._objects.delete_namespaced_custom_object(
+                GROUP, VERSION, self._namespace, PLURAL, audit.metadata.name, _request_timeout=TIMEOUT_SECONDS
+            )
+        )
+
+    async def tell(self, audit: IntercomAudit, event: Event) -> None:
+        """Send a Kubernetes event about an object."""
+        now = datetime.now(UTC)
+        body = {
+            "metadata": {"name": f"{audit.metadata.name[:200]}.{uuid.uuid4().hex[:16]}"},
+            "involvedObject": {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": KIND,
+                "name": audit.metadata.name,
+                "namespace": self._namespace,
+                "uid": audit.metadata.uid,
+            },
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "source": {"component": "mynatca-operator"},
+            "firstTimestamp": now.isoformat(timespec="seconds"),
+            "lastTimestamp": now.isoformat(timespec="seconds"),
+            "count": 1,
+        }
+        await self._core.create_namespaced_event(
+            self._namespace, CoreV1Event.model_validate(body), _request_timeout=TIMEOUT_SECONDS
+        )
+
+    # ---- the record of last runs
+
+    async def read_record(self) -> str | None:
+        """The record's text; None while there is none."""
+        try:
+            found = await self._core.read_namespaced_config_map(
+                self._settings.record, self._namespace, _request_timeout=TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return (found.data or {}).get("runs.json")
+
+    async def write_record(self, text: str, *, new: bool) -> None:
+        """Store the record."""
+        body = {"metadata": {"name": self._settings.record}, "data": {"runs.json": text}}
+        if new:
+            await self._create_config_map(body)
+        else:
+            await self._core.patch_namespaced_config_map(
+                self._settings.record,
+                self._namespace,
+                body,
+                _content_type="application/merge-patch+json",
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+
+    async def _has_config_map(self, name: str) -> bool:
+        try:
+            await self._core.read_namespaced_config_map(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    async def _create_config_map(self, body: dict[str, Any]) -> None:
+        """Create one; one that is there already has the same content, as its name is a function of it."""
+        try:
+            await self._core.create_namespaced_config_map(
+                self._namespace, V1ConfigMap.model_validate(body), _request_timeout=TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status != 409:
+                raise
+
+    @staticmethod
+    async def _unless_gone(call: Any) -> None:
+        try:
+            await call
+        except ApiException as error:
+            if error.status not in (404, 409):
+                raise
+
+
+def _meta(job_: V1Job) -> V1ObjectMeta:
+    return job_.metadata or V1ObjectMeta()
+
+
+def _controller(meta: V1ObjectMeta | None) -> tuple[str, str]:
+    """Kind and UID of whoever controls an object."""
+    references = (meta.owner_references if meta else None) or []
+    return next(((each.kind, each.uid) for each in references if each.controller), ("", ""))
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
+
+
+def _refusal(message: str, *, invalid: bool = False) -> Ending:
+    """Why something was not let in: by quota, by admission, or because it cannot be right."""
+    if "exceeded quota" in message:
+        return Ending("QuotaExceeded", message)
+    if "PodSecurity" in message or "admission" in message or "denied the request" in message:
+        return Ending("AdmissionRefused", message)
+    return Ending("InvalidJob" if invalid else "JobRefused", message)

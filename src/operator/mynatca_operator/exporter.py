@@ -1,0 +1,98 @@
+"""The operator's metrics, computed at each scrape from the last sweep and the record: a restart loses none."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mynatca_intercom.reconcile.brakes import BrakeClass
+from mynatca_operator.reasons import WORDS
+from mynatca_operator.record import KINDS, SUCCEEDED, KindRecord, Record
+from mynatca_operator.resource import Mode, Phase
+from mynatca_operator.world import World
+
+PREFIX = "mynatca_intercom_operator"
+OUTCOMES = (SUCCEEDED, *WORDS)
+COUNTS = (
+    *("created", "updated", "converted", "deduplicated", "merged", "archived_duplicate", "archived", "cleared"),
+    *("unchanged", "review", "failed", "not_reached", "postponed", "not_approved", "open_work", "active"),
+    *("out_of_scope", "restored"),
+)
+"""Counts of results that are exported; all others are added up as `other`."""
+
+
+class Exporter(Collector):
+    """Exports what the last sweep saw; nothing before the first."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[World, Record] | None = None
+
+    def show(self, world: World, record: Record) -> None:
+        """Export this from now on."""
+        self._seen = world, record
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of a scrape; a constant number of series, whatever the number of objects."""
+        if self._seen is None:
+            return
+        world, record = self._seen
+        sweep = GaugeMetricFamily(f"{PREFIX}_last_sweep_timestamp_seconds", "When everything was last looked at.")
+        sweep.add_metric([], world.now.timestamp())
+        yield sweep
+        yield _objects(world)
+        yield _nightly(world)
+        yield from _last_runs(record)
+
+
+def _objects(world: World) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_audits", "IntercomAudits by mode and phase.", labels=["mode", "phase"])
+    found = Counter((audit.spec.mode, audit.status.phase or "Pending") for audit in world.audits.values())
+    for mode in get_args(Mode):
+        for phase in get_args(Phase):
+            family.add_metric([mode, phase], found[mode, phase])
+    return family
+
+
+def _nightly(world: World) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_nightly_running", "Nightly syncs that run now.")
+    family.add_metric([], len(world.nightly_now))
+    return family
+
+
+def _last_runs(record: Record) -> Iterator[Metric]:
+    runs = CounterMetricFamily(f"{PREFIX}_runs", "Runs that ended, by outcome.", labels=["kind", "outcome"])
+    success = GaugeMetricFamily(
+        f"{PREFIX}_last_success_timestamp_seconds", "When a run of this kind last succeeded.", labels=["kind"]
+    )
+    end = GaugeMetricFamily(f"{PREFIX}_last_run_end_timestamp_seconds", "When the last run ended.", labels=["kind"])
+    succeeded = GaugeMetricFamily(f"{PREFIX}_last_run_succeeded", "Whether the last run succeeded.", labels=["kind"])
+    seconds = GaugeMetricFamily(f"{PREFIX}_last_run_duration_seconds", "How long the last run took.", labels=["kind"])
+    rows = GaugeMetricFamily(
+        f"{PREFIX}_last_run_rows", "What the last run counted, by what became of it.", labels=["kind", "result"]
+    )
+    brakes = GaugeMetricFamily(
+        f"{PREFIX}_last_run_braked", "Whether this brake stopped the last run.", labels=["kind", "brake"]
+    )
+    beside = GaugeMetricFamily(
+        f"{PREFIX}_last_run_concurrent", "Whether another run wrote at the same time.", labels=["kind"]
+    )
+    for kind in KINDS:
+        known = record.kinds.get(kind, KindRecord())
+        for outcome in OUTCOMES:
+            runs.add_metric([kind, outcome], known.totals.get(outcome, 0))
+        if known.last_success:
+            success.add_metric([kind], known.last_success.timestamp())
+        if known.last is None:
+            continue
+        end.add_metric([kind], known.last.ended_at.timestamp())
+        succeeded.add_metric([kind], known.last.outcome == SUCCEEDED)
+        seconds.add_metric([kind], (known.last.ended_at - known.last.started_at).total_seconds())
+        beside.add_metric([kind], known.last.concurrent)
+        for name in COUNTS:
+            rows.add_metric([kind, name], known.last.counts.get(name, 0))
+        rows.add_metric([kind, "other"], sum(n for name, n in known.last.counts.items() if name not in COUNTS))
+        for brake in get_args(BrakeClass):
+            brakes.add_metric([kind, brake], brake in known.last.brakes)
+    yield from (runs, success, end, succeeded, seconds, rows, brakes, beside)
