@@ -48,7 +48,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         template = read_template(settings)
     except SettingsError as error:
         return _refused(error, 2)
-    logs.set_up(settings.log_level, "operator")
+    set_up_logs(settings)
     try:
         return asyncio.run(_operate(settings, template))
     except (DefinitionUnfit, ConfigException) as error:
@@ -56,6 +56,20 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except (ApiException, OSError) as error:
         log.error("the operator ends: %s", type(error).__name__)  # noqa: TRY400 - the reason is in the lines before
         return 1
+
+
+def set_up_logs(settings: OperatorSettings) -> None:
+    """JSON lines like those of the other programs; kopf tells of each event only when something is wrong with it."""
+    logs.set_up(settings.log_level, "operator")
+    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_kopf_settings)
+
+
+def _without_kopf_settings(record: logging.LogRecord) -> bool:
+    """Take away what kopf hangs on its lines for itself, and what is no JSON."""
+    record.__dict__.pop("settings", None)
+    return True
 
 
 def _refused(error: Exception, code: int) -> int:
