@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that come from code: settings, metrics, measurements. `--check` only compares."""
+"""Writes what comes from code: pages of docs/, and the chart's custom resource. `--check` only compares."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from mynatca_intercom import metrics
 from mynatca_intercom.settings import GROUPS, Settings
+from mynatca_operator import crd
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
@@ -81,7 +82,13 @@ def benchmarks_page() -> str:
     )
 
 
+def custom_resource() -> str:
+    """The CustomResourceDefinition."""
+    return f"# Written by `make docs`; do not edit.\n{crd.as_yaml()}"
+
+
 PAGES = {
+    "charts/mynatca-intercom/files/intercomaudits.yaml": custom_resource,
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "docs/benchmarks.md": benchmarks_page,

@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mynatca_operator import pods as pods_
 from mynatca_operator.decide import Event, Launch, run_id
 from mynatca_operator.job import KIND_LABEL, METRICS_PORT, WRITES_LABEL, job, mappings_config_map, owner
-from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, IntercomAudit, Progress, Status, as_status
+from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, IntercomAudit, Progress, Status, status_patch
 from mynatca_operator.settings import OperatorSettings
 from mynatca_operator.world import Ending, RunJob, World
 
@@ -212,7 +212,10 @@ class Cluster:
         Raises:
             Gone: it has.
         """
-        body = {"metadata": {"resourceVersion": audit.metadata.resource_version}, "status": as_status(status)}
+        body = {
+            "metadata": {"resourceVersion": audit.metadata.resource_version},
+            "status": status_patch(audit.status, status),
+        }
         try:
             stored = await self._objects.patch_namespaced_custom_object_status(
                 GROUP,

@@ -8,17 +8,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from mynatca_intercom.summary import Summary
-from mynatca_operator.reasons import FAILURES, Reason
-from mynatca_operator.resource import Condition, ConditionType, IntercomAudit, Phase, RunResult, Status
+from mynatca_operator.reasons import FAILURES, FINAL, Reason
+from mynatca_operator.resource import Condition, ConditionType, IntercomAudit, Phase, RunResult, Status, Step
 from mynatca_operator.world import Ending, RunJob, World
 
 GRACE = timedelta(seconds=15)
 """So long after its launch a Job may be missing before it counts as lost: a read may be older than the write."""
-
-Step = Literal["plan", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,63 +79,129 @@ def _short(audit: IntercomAudit) -> str:
 
 
 def decide(audit: IntercomAudit, world: World) -> Decision:
-    """Decide on one object. Deciding again on what was decided changes nothing."""
+    """Decide on one object. Deciding again on what was decided changes nothing.
+
+    Decisions are made one after the other, each on a world with the statuses that were stored before it: two that are
+    made beside each other could both find the way free.
+    """
     if audit.metadata.deletion_timestamp is not None:
         return Decision(audit.status)
-    if audit.status.is_terminal:
-        return _after_the_end(audit, world.now)
-    return _Course(audit, world).decide()
-
-
-def _after_the_end(audit: IntercomAudit, now: datetime) -> Decision:
-    ttl, end = audit.spec.ttl_seconds_after_finished, audit.status.completion_time
-    over = ttl is not None and end is not None and now >= end + timedelta(seconds=ttl)
-    return Decision(audit.status, (Remove(),) if over else ())
+    course = _Course(audit, world)
+    return course.after_the_end() if audit.status.is_terminal else course.decide()
 
 
 class _Course:
-    """The course of one run that has not ended."""
+    """The course of one run; `_audit` bears the status as it has been decided so far."""
 
     def __init__(self, audit: IntercomAudit, world: World) -> None:
+        self._phase_before = audit.status.phase
         self._audit = audit
         self._world = world
         self._now = world.now.replace(microsecond=0)
-        self._status = audit.status.model_copy(update={"observed_generation": audit.metadata.generation})
-        self._actions: list[Action] = []
+        self._launch: Launch | None = None
 
     def decide(self) -> Decision:
-        if self._audit.spec.suspend:
+        self._take_plan()
+        self._forget_stopped_job()
+        if self._audit.spec.suspend or self._is_stopping():
             self._hold()
         elif self._awaits_approval():
             self._await()
-        elif _is_launched(self._audit):
+        elif self._audit.is_launched:
             self._follow()
         else:
             self._start()
-        return Decision(self._status, tuple(self._actions), tuple(self._told()))
+        self._observe()
+        launches = (self._launch,) if self._launch else ()
+        return Decision(self._status, (*launches, *self._stops()), tuple(self._told()))
+
+    def after_the_end(self) -> Decision:
+        """Nothing changes any more; what was started and should not go on is stopped, and all goes in its time."""
+        self._observe()
+        ttl, end = self._audit.spec.ttl_seconds_after_finished, self._status.completion_time
+        over = ttl is not None and end is not None and self._now >= end + timedelta(seconds=ttl)
+        if over and not self._running():
+            return Decision(self._status, (Remove(),))
+        return Decision(self._status, tuple(self._stops()))
 
     # ---- where it stands
 
     @property
-    def _step(self) -> Step:
-        return _step(self._audit)
+    def _status(self) -> Status:
+        return self._audit.status
+
+    def _job(self) -> RunJob | None:
+        """The Job that the status names, if it is there and this object's."""
+        job = self._world.job_of(self._audit)
+        return job if job and self._is_ours(job) else None
+
+    def _running(self) -> Sequence[RunJob]:
+        """All Jobs of this object that have not ended, those too that the status does not name."""
+        return [job for job in self._world.jobs.values() if self._is_ours(job) and job.state == "active"]
+
+    def _is_ours(self, job: RunJob) -> bool:
+        return job.owner_uid == self._audit.metadata.uid
 
     def _awaits_approval(self) -> bool:
-        return self._audit.plans and bool(self._status.plan_digest)
+        return self._audit.plans and self._status.plan_digest is not None
+
+    def _is_stopping(self) -> bool:
+        """Whether it was suspended and its Job is still there; another may not run in its folder beside it."""
+        return self._status.is_true("Suspended") and self._audit.is_launched and self._job() is not None
+
+    def _stops(self) -> Sequence[StopJob]:
+        """Jobs that should not go on; an earlier decision to stop them may have been lost."""
+        over = self._status.phase in ("Suspended", "Complete", "Failed")
+        kept = None if over else self._status.job_name
+        return [StopJob(job) for job in self._running() if not job.deleting and job.name != kept]
 
     # ---- steps
 
+    def _take_plan(self) -> None:
+        """Store what a planning step found, whatever follows."""
+        job = self._job()
+        if not (self._audit.plans and self._audit.is_launched and self._status.plan_digest is None and job):
+            return
+        summary, _ = self._fenced(job)
+        if job.state == "complete" and summary:
+            self._set("JobCreated", "True", "Created", "")
+            self._set("PlanReady", "True", "Planned", "")
+            self._set("ResultAvailable", "True", "Stored", "")
+            self._update(plan_digest=summary.plan_digest, plan_config_map=job.plan_config_map, result=_result(summary))
+
+    def _forget_stopped_job(self) -> None:
+        """A Job that is gone because the object was suspended is not lost: another attempt may follow."""
+        if self._status.is_true("Suspended") and self._status.job_name and self._job() is None:
+            self._forget("Suspended")
+
+    def _forget(self, reason: str) -> None:
+        self._update(job_name=None, launch_time=None)
+        if self._status.condition("JobCreated"):
+            self._set("JobCreated", "False", reason, "")
+
     def _hold(self) -> None:
-        """Nothing is started; a Job that runs is deleted after the status says so, and goes on as another attempt."""
-        job = self._world.job_of(self._audit)
-        if job and self._is_ours(job) and job.state != "active" and _is_launched(self._audit):
+        """Nothing is started; a Job that runs is deleted once the status says so, and goes on as another attempt."""
+        job = self._job()
+        launched = self._audit.is_launched and not self._awaits_approval()
+        if launched and (self._has_ended(job) if job else self._is_lost()):
             self._follow()
             return
-        if job and self._is_ours(job) and not job.deleting and job.state == "active":
-            self._actions.append(StopJob(job))
-        self._set("Suspended", "True", "Suspended", "suspend is true")
-        self._set("Waiting", "False", "Suspended", "")
-        self._to("Suspended", "Held until suspend is false.", job_name=None, launch_time=None)
+        self._set("Suspended", "True", "Suspended", "")
+        if self._status.condition("Waiting"):
+            self._set("Waiting", "False", "Suspended", "")
+        if job is None and self._status.job_name:
+            self._forget("Suspended")
+        held = "Held until suspend is false." if self._audit.spec.suspend else "Goes on once its Job has stopped."
+        self._to("Suspended", held)
+
+    def _has_ended(self, job: RunJob) -> bool:
+        """Whether it ended by itself, and not because it is being stopped."""
+        stopped = job.deleting and self._status.is_true("Suspended")
+        return job.state == "complete" or (job.state == "failed" and not stopped)
+
+    def _is_lost(self) -> bool:
+        """Whether its Job, which was there, is gone and nobody here asked for that."""
+        return self._status.is_true("JobCreated") and not self._status.is_true("Suspended")
 
     def _await(self) -> None:
         self._resumed()
@@ -148,25 +213,34 @@ class _Course:
     def _start(self) -> None:
         """Record the intent and launch, unless somebody else has to end first."""
         self._resumed()
-        reason, message = self._obstacle()
-        if reason:
-            self._set("Waiting", "True", reason, message)
-            self._to("Waiting", message)
+        obstacle = self._obstacle()
+        if obstacle:
+            self._wait(*obstacle)
             return
         if self._status.condition("Waiting"):
             self._set("Waiting", "False", "ItsTurn", "")
         attempt = self._status.attempt + 1
-        name = job_name(self._audit, self._step, attempt)
-        identity = run_id(self._audit, self._step)
-        phase: Phase = "Planning" if self._step == "plan" else "Running"
-        update = {"attempt": attempt, "run_id": identity, "job_name": name, "launch_time": self._now}
-        if self._status.start_time is None:
-            update["start_time"] = self._now
-        if self._step == "plan":
-            update["plan_run_id"] = identity
+        identity = run_id(self._audit, self._audit.step)
+        self._update(
+            attempt=attempt,
+            job_name=job_name(self._audit, self._audit.step, attempt),
+            plan_run_id=identity if self._audit.plans else self._status.plan_run_id,
+            run_id=identity,
+            start_time=self._status.start_time or self._now,
+            launch_time=self._now,
+            progress=None,
+        )
         self._set("JobCreated", "False", "Launching", "")
-        self._to(phase, "Launching.", **update)
-        self._actions.append(Launch(name, identity, self._step))
+        self._to("Pending", "Launching.")
+        self._create()
+
+    def _wait(self, reason: str, message: str) -> None:
+        self._set("Waiting", "True", reason, message)
+        self._to("Waiting", message)
+
+    def _create(self) -> None:
+        """Create the Job whose intent is recorded; doing it again under the same name can only find the first."""
+        self._launch = Launch(self._status.job_name or "", self._status.run_id or "", self._audit.step)
 
     def _follow(self) -> None:
         """What became of the Job."""
@@ -184,7 +258,7 @@ class _Course:
             elif job.state == "failed":
                 self._failed(job)
             elif job.deleting:
-                self._to(self._status.phase or "Running", "The Job is being deleted.")
+                self._to(self._status.phase or "Pending", "The Job is being deleted.")
             else:
                 self._active(job)
 
@@ -195,55 +269,45 @@ class _Course:
         if self._status.is_true("JobCreated"):
             if self._now >= launched + GRACE:
                 self._fail("JobLost", f"The Job {name} is gone; what it did last is not known.")
-            return
-        if refusal and refusal.reason == "InvalidJob":
+        elif refusal and refusal.reason in FINAL:
             self._fail(refusal.reason, refusal.message)
+        elif self._audit.writes and self._world.nightly_now:
+            self._withdraw()
         elif self._is_late():
             late = refusal or Ending("StartDeadlineExceeded", "The Job could not be created in time.")
             self._fail(late.reason, late.message)
-        elif refusal:
-            self._set("JobCreated", "False", refusal.reason, refusal.message)
-            self._to(self._status.phase or "Running", refusal.message)
-            self._relaunch(name)
         else:
-            self._relaunch(name)
+            if refusal:
+                self._set("JobCreated", "False", refusal.reason, refusal.message)
+                self._to("Pending", refusal.message)
+            self._create()
 
-    def _relaunch(self, name: str) -> None:
-        """The intent is recorded and the Job is not seen: creating it again under its name can only find the first."""
-        self._actions.append(Launch(name, self._status.run_id or "", self._step))
+    def _withdraw(self) -> None:
+        """A nightly sync began before the Job could be created: wait, and launch another attempt after it."""
+        self._forget("NightlySync")
+        obstacle = self._obstacle()
+        if obstacle:
+            self._wait(*obstacle)
 
     def _active(self, job: RunJob) -> None:
-        late = not job.started and self._is_late()
-        if late:
+        started = job.started or self._status.phase in ("Planning", "Running")  # a pod that ran may be gone by now
+        if not started and self._is_late():
             ending = job.ending or Ending("StartDeadlineExceeded", "No pod of the Job runs.")
             self._fail(ending.reason, ending.message)
-            self._actions.append(StopJob(job))
             return
         message = "Running." if job.started else "Waiting for the pod."
         if not job.started and job.ending:
             message = f"{job.ending.reason}: {job.ending.message}"
-        progress = job.progress or self._status.progress
-        self._to("Planning" if self._step == "plan" else "Running", message, progress=progress)
+        running: Phase = "Planning" if self._audit.plans else "Running"
+        self._update(progress=job.progress or self._status.progress)
+        self._to(running if started else "Pending", message)
 
     def _completed(self, job: RunJob) -> None:
         summary, fault = self._fenced(job)
-        if summary is None:
-            self._fail(fault.reason, fault.message)
-        elif self._step == "plan":
-            self._planned(summary, job.plan_config_map)
-        else:
+        if summary:
             self._end("Complete", "Succeeded", summary.message or "Done.", summary)
-
-    def _planned(self, summary: Summary, config_map: str | None) -> None:
-        self._set("PlanReady", "True", "Planned", "")
-        self._set("ResultAvailable", "True", "Stored", "")
-        self._to(
-            "AwaitingApproval",
-            f"Approve the plan with approvedPlan: {summary.plan_digest}.",
-            plan_digest=summary.plan_digest,
-            plan_config_map=config_map,
-            result=_result(summary),
-        )
+        else:
+            self._fail(fault.reason, fault.message)
 
     def _failed(self, job: RunJob) -> None:
         summary, _ = self._fenced(job)
@@ -252,45 +316,47 @@ class _Course:
 
     def _fenced(self, job: RunJob) -> tuple[Summary | None, Ending]:
         """The Job's summary, if it is one of this run; else what is wrong with it."""
-        if job.summary is None:
+        summary = job.summary
+        if summary is None:
             return None, Ending("ResultMissing", "The Job ended without a summary, or with one that cannot be read.")
-        if job.summary.run_id != self._status.run_id:
+        if summary.run_id != self._status.run_id:
             return None, Ending("ResultRefused", "The Job's summary is of another run.")
-        if self._step == "plan" and not job.summary.plan_digest:
+        if summary.dry_run == self._audit.writes:
+            return None, Ending("ResultRefused", "The Job's summary contradicts its mode: only one was a dry run.")
+        if job.state == "complete" and summary.exit_code != 0:
+            return None, Ending("ResultRefused", f"The Job completed; its summary says exit code {summary.exit_code}.")
+        if job.state == "complete" and self._audit.plans and not summary.plan_digest:
             return None, Ending("ResultRefused", "The dry run's summary names no plan.")
-        return job.summary, Ending("", "")
+        return summary, Ending("", "")
 
     # ---- what stands in the way
 
-    def _obstacle(self) -> tuple[str, str]:
-        """Who has to end before this run may write; nobody for a run that writes nothing."""
+    def _obstacle(self) -> tuple[str, str] | None:
+        """Who has to end before this run may start; nobody but itself for one that writes nothing."""
+        if self._running():
+            return "Stopping", "Waiting for its earlier Job to stop."
         if not self._audit.writes:
-            return "", ""
-        if self._world.nightly_now:
-            return "NightlySync", "Waiting for the nightly sync to end."
+            return None
         others = [other for other in self._world.audits.values() if other.metadata.uid != self._audit.metadata.uid]
-        ahead = [other for other in others if _is_waiting(other) and _turn(other) < _turn(self._audit)]
+        ahead = sum(_is_waiting(other) and _turn(other) < _turn(self._audit) for other in others)
         writer = self._writer(others)
+        if self._world.nightly_now:
+            return "NightlySync", f"Waiting for the nightly sync to end; position {ahead + 1}."
         if writer:
-            return "AnotherRun", f"Waiting for {writer}; position {len(ahead) + 1}."
+            return "AnotherRun", f"Waiting for {writer}; position {ahead + 1}."
         if ahead:
-            return "Queued", f"Waiting for its turn; position {len(ahead) + 1}."
-        return "", ""
+            return "Queued", f"Waiting for its turn; position {ahead + 1}."
+        return None
 
     def _writer(self, others: Sequence[IntercomAudit]) -> str | None:
         """Who writes, or is about to: by an intent, or by a Job that has not stopped yet, even without its owner."""
-        intents = (other for other in others if other.writes and _is_launched(other) and not other.status.is_terminal)
-        intent = next(intents, None)
-        if intent:
-            return intent.metadata.name
-        return next((job.name for job in self._world.jobs.values() if job.writes and job.state == "active"), None)
+        intents = (other.metadata.name for other in others if _is_open(other) and other.writes and other.is_launched)
+        jobs = (job.name for job in self._world.jobs.values() if job.writes and job.state == "active")
+        return next(chain(intents, jobs), None)
 
     def _is_late(self) -> bool:
         since = self._status.launch_time or self._now
         return self._now >= since + timedelta(seconds=self._audit.spec.start_deadline_seconds)
-
-    def _is_ours(self, job: RunJob) -> bool:
-        return job.owner_uid == self._audit.metadata.uid
 
     def _note_concurrency(self) -> None:
         """A nightly sync that began meanwhile runs beside this run."""
@@ -302,7 +368,7 @@ class _Course:
 
     def _resumed(self) -> None:
         if self._status.is_true("Suspended"):
-            self._set("Suspended", "False", "Resumed", "")
+            self._set("Suspended", "False", "NotSuspended", "")
 
     def _fail(self, reason: str, message: str, summary: Summary | None = None) -> None:
         self._end("Failed", reason, message, summary)
@@ -312,15 +378,18 @@ class _Course:
         self._set(type_, "True", reason, message)
         self._set(other, "False", reason, "")
         self._set("ResultAvailable", "True" if summary else "False", "Stored" if summary else reason, "")
-        job = self._world.job_of(self._audit)
-        end = (job.ended_at if job else None) or self._now
-        update: dict[str, object] = {"completion_time": end}
-        if summary:
-            update["result"] = _result(summary)
-        self._to(type_, message, **update)
+        job = self._job()
+        self._update(
+            completion_time=(job.ended_at if job else None) or self._now,
+            result=_result(summary) if summary else None,
+        )
+        self._to(type_, message)
 
-    def _to(self, phase: Phase, message: str, **update: object) -> None:
-        self._status = self._status.model_copy(update={"phase": phase, "message": message[:1024], **update})
+    def _to(self, phase: Phase, message: str) -> None:
+        self._update(phase=phase, message=message[:1024])
+
+    def _update(self, **fields: object) -> None:
+        self._audit = self._audit.model_copy(update={"status": self._status.model_copy(update=fields)})
 
     def _set(self, type_: ConditionType, status: Literal["True", "False"], reason: str, message: str) -> None:
         """Set a condition; its moment changes only with its status."""
@@ -335,13 +404,17 @@ class _Course:
             observed_generation=self._audit.metadata.generation,
         )
         conditions = [new if each.type == type_ else each for each in self._status.conditions]
-        if old is None:
-            conditions.append(new)
-        self._status = self._status.model_copy(update={"conditions": conditions})
+        self._update(conditions=conditions if old else [*conditions, new])
+
+    def _observe(self) -> None:
+        """All that is said holds for the present generation; `kubectl wait` believes no condition of an older one."""
+        generation = {"observed_generation": self._audit.metadata.generation}
+        conditions = [each.model_copy(update=generation) for each in self._status.conditions]
+        self._update(**generation, conditions=conditions)
 
     def _told(self) -> Sequence[Event]:
         """One event for each transition of the phase."""
-        if self._status.phase == self._audit.status.phase:
+        if self._status.phase == self._phase_before:
             return ()
         failed = self._status.condition("Failed")
         if self._status.phase == "Failed" and failed:
@@ -376,16 +449,11 @@ def _turn(audit: IntercomAudit) -> tuple[datetime, str]:
     return audit.metadata.creation_timestamp, audit.metadata.uid
 
 
-def _is_launched(audit: IntercomAudit) -> bool:
-    """Whether the Job of the present step has its intent recorded."""
-    return audit.status.job_name is not None and audit.status.run_id == run_id(audit, _step(audit))
-
-
 def _is_waiting(audit: IntercomAudit) -> bool:
-    """Whether it would start if it could."""
-    held = audit.spec.suspend or audit.status.is_terminal or audit.metadata.deletion_timestamp is not None
-    return not held and audit.writes and not _is_launched(audit)
+    """Whether it would start to write if it could."""
+    return _is_open(audit) and not audit.spec.suspend and audit.writes and not audit.is_launched
 
 
-def _step(audit: IntercomAudit) -> Step:
-    return "plan" if audit.plans else "run"
+def _is_open(audit: IntercomAudit) -> bool:
+    """Whether something may still be started for it."""
+    return not audit.status.is_terminal and audit.metadata.deletion_timestamp is None

@@ -93,7 +93,7 @@ def arguments(audit: IntercomAudit, launch: Launch, max_failed_rows: str) -> lis
     spec, status = audit.spec, audit.status
     failed = ["--max-failed-rows", max_failed_rows]
     if _applies_plan(audit, launch):
-        return ["apply-plan", status.plan_run_id or "", "--digest", spec.approved_plan or "", *failed]
+        return ["apply-plan", status.plan_run_id or "", "--digest", status.plan_digest or "", *failed]
     options = ["--dry-run"] if spec.dry_run or launch.step == "plan" else []
     options += ["--limit", str(spec.limit)] if spec.limit else []
     for brake in spec.brakes.release if spec.brakes else ():

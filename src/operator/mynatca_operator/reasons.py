@@ -41,5 +41,8 @@ OTHERS = (
 )
 """Reasons that Kubernetes, or the lack of a result, gives."""
 
+FINAL = ("InvalidJob", "NameConflict")
+"""Refusals of a Job that no later try can change."""
+
 WORDS = (*(reason.word for reason in FAILURES.values()), *OTHERS)
 """Every reason that a failed run can have."""

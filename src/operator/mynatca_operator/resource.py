@@ -17,6 +17,8 @@ PLURAL = "intercomaudits"
 KIND = "IntercomAudit"
 
 Mode = Literal["Audit", "ManualUpdate", "Sync", "Undo"]
+Step = Literal["plan", "run"]
+"""The dry run whose plan a person approves, or the run itself."""
 Phase = Literal["Pending", "Waiting", "Planning", "AwaitingApproval", "Running", "Suspended", "Complete", "Failed"]
 ConditionType = Literal[
     "Complete", "Failed", "Suspended", "JobCreated", "Waiting", "PlanReady", "ResultAvailable", "ConcurrentRun"
@@ -233,7 +235,7 @@ class Status(_Part):
     run_id: str | None = Field(default=None, description="The run's id, the name of its run folder.")
     plan_run_id: str | None = Field(default=None, description="The id of the dry run whose plan is to be approved.")
     job_name: str | None = Field(default=None, description="The Job that was launched last, or is about to be.")
-    attempt: int = Field(default=0, description="How often a Job was launched for this run; suspending ends one.")
+    attempt: int = Field(default=0, description="How often a Job was to be launched for this run; suspending ends one.")
     start_time: datetime | None = Field(default=None, description="When the run was launched.")
     launch_time: datetime | None = Field(default=None, description="When the present Job was launched.")
     completion_time: datetime | None = Field(default=None, description="When the run ended.")
@@ -278,16 +280,48 @@ class IntercomAudit(_Part):
     status: Status = Field(default_factory=Status)
 
     @property
+    def step(self) -> Step:
+        """The present step; a run that was launched stays one, whatever becomes of its approval."""
+        if self.spec.approval == "Automatic" or self._has_launched("run"):
+            return "run"
+        return "run" if self.status.plan_digest and self.spec.approved_plan == self.status.plan_digest else "plan"
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether the Job of the present step has its intent recorded."""
+        return self._has_launched(self.step)
+
+    @property
     def writes(self) -> bool:
-        """Whether the present step of the run may write to Intercom; a dry run and a planning step never do."""
+        """Whether the present step may write to Intercom; a dry run and a planning step never do."""
         return not self.spec.dry_run and not self.plans
 
     @property
     def plans(self) -> bool:
         """Whether the present step is the dry run that somebody is to approve."""
-        return self.spec.approval == "Manual" and self.spec.approved_plan != (self.status.plan_digest or "")
+        return self.step == "plan"
+
+    def _has_launched(self, step: Step) -> bool:
+        planned = self.status.run_id == self.status.plan_run_id
+        return self.status.job_name is not None and planned == (step == "plan")
 
 
 def as_status(status: Status) -> dict[str, Any]:
-    """A status as it is sent to the API server: every field, those that are unknown as null, moments to the second."""
-    return status.model_dump(mode="json", by_alias=True)
+    """A status as the API server stores it: without what is not known."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def status_patch(old: Status, new: Status) -> dict[str, Any]:
+    """What turns one status into the other, as a JSON merge patch (RFC 7396): it has to name what goes."""
+    return _merge_patch(as_status(old), as_status(new))
+
+
+def _merge_patch(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    patch: dict[str, Any] = dict.fromkeys(old.keys() - new.keys())
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(before, dict) and isinstance(value, dict) and before != value:
+            patch[name] = _merge_patch(before, value)
+        elif before != value:
+            patch[name] = value
+    return patch

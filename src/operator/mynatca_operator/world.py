@@ -64,8 +64,9 @@ class World:
     Attributes:
         now: The moment of the reading.
         audits: All IntercomAudits, by UID.
-        jobs: All Jobs of IntercomAudits that are still there, by name.
-        nightly: Jobs of the nightly CronJob that are still there.
+        jobs: All Jobs of IntercomAudits that are still there, by name; also those, as being deleted, that are gone
+            while a pod of theirs has not ended: it may still write.
+        nightly: Jobs of the nightly CronJob that are still there, in the same way.
         refusals: Job name -> why the API server did not let it be created, in this process's last try.
     """
 
