@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
+from mynatca_webhook.store.databases import engine_of, transaction
 from mynatca_webhook.store.errors import BadStoreUrl, StoreUnavailable
 from mynatca_webhook.store.event import Depth, Job
 from mynatca_webhook.store.event_store import EventStore, open_store
@@ -318,8 +319,10 @@ def test_postgres_is_durable_whatever_the_server_is_set_to(postgres_url: str, se
     server.run(f"ALTER DATABASE {database} SET synchronous_commit = off")
 
     async def scenario() -> None:
-        async with open_store(postgres_url) as store, store._looks._engine.connect() as connection:
+        engine = await engine_of(postgres_url, PATIENCE)
+        async with transaction(engine, PATIENCE) as connection:
             assert (await connection.execute(text("SHOW synchronous_commit"))).scalar() == "on"
+        await engine.dispose()
 
     asyncio.run(scenario())
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
-from sqlalchemy import URL, Double, Table, event, make_url, text
+from sqlalchemy import URL, Double, Table, event, func, make_url, select, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -104,13 +104,7 @@ def _make_file(path: str, patience_seconds: float) -> None:
 
 
 def _postgresql(url: URL, timeout_seconds: float) -> AsyncEngine:
-    milliseconds = int(timeout_seconds * 1000)
-    session = {
-        "synchronous_commit": "on",
-        "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
-        "idle_in_transaction_session_timeout": milliseconds,  # a frozen replica must not keep rows locked
-    }
+    # Nothing here needs a session, so that PgBouncer may stand in between: no start-up options, no prepared statements.
     return create_async_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
@@ -121,8 +115,8 @@ def _postgresql(url: URL, timeout_seconds: float) -> AsyncEngine:
         pool_timeout=timeout_seconds,
         connect_args={
             "connect_timeout": max(2, int(timeout_seconds)),
-            "tcp_user_timeout": milliseconds,
-            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+            "tcp_user_timeout": int(timeout_seconds * 1000),
+            "prepare_threshold": None,
         },
     )
 
@@ -133,6 +127,8 @@ async def transaction(engine: AsyncEngine, patience_seconds: float) -> AsyncIter
     async with _limit(engine, patience_seconds), engine.connect() as connection, connection.begin():
         if connection.dialect.name == "sqlite":
             await _lock_sqlite(connection, patience_seconds)
+        else:
+            await _set_up_postgresql(connection, patience_seconds)
         yield connection
 
 
@@ -162,6 +158,19 @@ async def _lock_sqlite(connection: AsyncConnection, patience_seconds: float) -> 
             await asyncio.sleep(_pause())
         else:
             return
+
+
+async def _set_up_postgresql(connection: AsyncConnection, patience_seconds: float) -> None:
+    """Make this transaction durable whatever the server is set to, and let the server end it when it lasts too long."""
+    milliseconds = str(int(patience_seconds * 1000))
+    options = {
+        "synchronous_commit": "on",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,  # a frozen replica must not keep rows locked
+    }
+    # Not SET LOCAL, of which there is one for each; `true` says the same.
+    await connection.execute(select(*(func.set_config(name, value, true()) for name, value in options.items())))
 
 
 def _raise_unless_busy(error: BaseException | None, deadline: float) -> None:
