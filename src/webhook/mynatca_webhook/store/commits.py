@@ -1,11 +1,12 @@
 """Group commit: what many callers want written at the same time costs one transaction, and so one sync to disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mynatca_webhook.store.errors import StoreUnavailable, unavailable
@@ -18,6 +19,9 @@ Write = Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[R]]]
 
 MAX_TOGETHER = 1000
 """Items of one transaction at most, so that no caller waits for an endless one."""
+
+MAX_ABORTED = 5
+"""Times that a transaction is begun; replicas that lock the same jobs in another order make one of them give way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +108,32 @@ class GroupCommit:
         groups: dict[Write[Any, Any], list[_Request]] = {}
         for request in requests:
             groups.setdefault(request.write, []).append(request)
-        results: list[tuple[_Request, Any]] = []
         with unavailable():
-            async with self._begin() as connection:
-                for write, group in groups.items():
-                    results += zip(group, await write(connection, [request.item for request in group]), strict=True)
+            results = await self._transact(groups)
         for request, result in results:
             if request.result and not request.result.done():
                 request.result.set_result(result)
+
+    async def _transact(self, groups: Mapping[Write[Any, Any], Sequence[_Request]]) -> list[tuple[_Request, Any]]:
+        """Write in one transaction; one that the database gave up in favour of another's is begun anew."""
+        for attempts_left in reversed(range(MAX_ABORTED)):
+            results: list[tuple[_Request, Any]] = []
+            try:
+                async with self._begin() as connection:
+                    for write, group in groups.items():
+                        items = [request.item for request in group]
+                        results += zip(group, await write(connection, items), strict=True)
+            except DBAPIError as error:
+                if not attempts_left or not _gave_way(error):
+                    raise
+            else:
+                return results
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _gave_way(error: DBAPIError) -> bool:
+    """Whether the transaction was rolled back because of another one: a deadlock (SQL standard: class 40)."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("40")
 
 
 def _fail(requests: Sequence[_Request], error: Exception) -> None:

@@ -1,7 +1,8 @@
 """What happens to events, as SQL: each function takes many at once and works within its caller's transaction.
 
 Replicas never block one another for good: who adds events locks them by notification id, then their jobs by key; who
-settles jobs locks them by key, then only their own events; who claims passes over what is locked.
+settles jobs locks them by key, then only their own events; who claims passes over what is locked. A group commit does
+several of these one after the other, so that two may still meet crosswise: then one gives way and begins anew.
 """
 
 import secrets
