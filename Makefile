@@ -8,12 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROGRAMS := operator syncjob sandbox webhook
+# Called with TAG CONTEXT [OPTIONS]: builds an image and makes it known to the nodes of the cluster.
+IMAGE_COMMAND ?= tools/kind_image.sh
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,6 +38,15 @@ test: $(READY) ## Run the tests; REQUIRE=all fails when a part is missing
 	@$(BIN)/coverage erase
 	@REQUIRE=$(REQUIRE) $(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered
+
+.PHONY: cluster-test
+cluster-test: $(READY) ## Run tests/cluster on the cluster that KUBECONFIG names, or on one that kind makes
+	@bash tools/cluster_test.sh $(ARGS)
+
+.PHONY: cluster-images
+cluster-images: ## Build all images and hand them to the cluster; IMAGE_COMMAND says how (kind)
+	@for program in $(PROGRAMS); do \
+		$(IMAGE_COMMAND) mynatca-intercom/$$program:dev . -f images/$$program/Dockerfile; done
 
 .PHONY: check
 check: $(READY) ## Lint, types, import rules, generated docs

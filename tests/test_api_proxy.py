@@ -45,6 +45,7 @@ class Upstream:
 
     async def _jobs(self, request: web.Request) -> web.StreamResponse:
         self.tokens.append(request.headers.get("Authorization", ""))
+        assert "Content-Type" not in request.headers, "the real one answers 415 to a GET that has one"
         if "watch" not in request.query:
             return web.json_response({"items": ["one", "two"], "selector": request.query.get("labelSelector")})
         response = web.StreamResponse()

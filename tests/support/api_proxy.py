@@ -167,7 +167,9 @@ class ApiProxy:
         await self.before(call)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION}
         url = self._server + request.raw_path
-        async with self._upstream.request(call.method, url, headers=headers, data=await request.read()) as answer:
+        async with self._upstream.request(
+            call.method, url, headers=headers, data=await request.read() or None
+        ) as answer:
             call.status = answer.status
             body = None if call.watches else await answer.read()
             await self.after(call)

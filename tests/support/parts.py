@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.chromium import chromium_is_there
+from support.cluster import cluster_is_there
 from support.mariadb import mariadb_is_there
 from support.postgres import postgres_is_there
 
@@ -53,6 +54,12 @@ PARTS = (
         is_there=chromium_is_there,
         lack="there is no chromium or no chromedriver",
         remedy="install both (Debian: chromium chromium-driver)",
+    ),
+    Part(
+        name="Cluster tests",
+        is_there=cluster_is_there,
+        lack="KUBECONFIG names no file, or there is no kubectl",
+        remedy="make cluster-test makes a cluster where Docker and kind are; one of yours needs make cluster-images first",
     ),
 )
 

@@ -1,0 +1,1 @@
+"""The operator on a real cluster, whose pods run the real images."""
