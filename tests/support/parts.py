@@ -59,7 +59,7 @@ PARTS = (
         name="Cluster tests",
         is_there=cluster_is_there,
         lack="KUBECONFIG names no file, or there is no kubectl",
-        remedy="make cluster-test makes a cluster where Docker and kind are; one of yours needs make cluster-images first",
+        remedy="make cluster-test makes one where Docker and kind are; for one of yours, make cluster-images first",
     ),
 )
 
