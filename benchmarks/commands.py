@@ -34,7 +34,7 @@ class Run:
     @cached_property
     def actions(self) -> list[Line]:
         """The planned actions."""
-        return [line for line in self._lines("plan.jsonl") if line["kind"] != "finding"]
+        return [line for line in self._lines("plan.jsonl") if line["kind"] not in ("request", "finding")]
 
     @cached_property
     def review(self) -> list[Line]:

@@ -41,7 +41,7 @@ class Run:
 
     @property
     def actions(self) -> list[dict[str, Any]]:
-        return [line for line in self._lines("plan.jsonl") if line["kind"] != "finding"]
+        return [line for line in self._lines("plan.jsonl") if line["kind"] not in ("request", "finding")]
 
     @property
     def findings(self) -> list[dict[str, Any]]:

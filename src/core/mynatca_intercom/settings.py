@@ -440,8 +440,15 @@ class RunSettings(Settings):
         alias="METRICS_PORT",
         ge=0,
         le=65535,
-        description="Serve Prometheus metrics on this port while the run lasts; 0 takes a free one.",
+        description="Serve metrics, and the plan's beginning, on this port while the run lasts; 0 takes a free one.",
         examples=["9090"],
+    )
+    plan_handover_seconds: int = Field(
+        0,
+        alias="PLAN_HANDOVER_SECONDS",
+        ge=0,
+        description="Seconds that a dry run waits at its end for its plan's beginning to be fetched from METRICS_PORT.",
+        examples=["120"],
     )
     termination_log: Path | None = Field(
         None,

@@ -3,6 +3,8 @@
 `mynatca-syncjob` writes it and the operator reads it; this is the contract between the two.
 """
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_BYTES = 4096
@@ -13,9 +15,14 @@ UNCHANGED = frozenset(
 )
 """Counts of those that were not changed."""
 
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ._-]{0,32}$")]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+
 
 class Summary(BaseModel):
     """How a run ended.
+
+    Every field but `message` is bounded, so that what is left of `MAX_BYTES` is enough for a sentence.
 
     Raises:
         ValidationError: a field is missing or too long, or the counts do not add up to what was seen.
@@ -23,19 +30,19 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    run_id: str = Field(max_length=63)
-    kind: str = Field(max_length=32)
+    run_id: str = Field(pattern=r"^[A-Za-z0-9._-]{0,63}$")
+    kind: Word
     dry_run: bool
-    outcome: str = Field(max_length=32)
-    exit_code: int
-    source: str = Field("", max_length=64)
-    members: int = Field(0, ge=0)
-    contacts: int = Field(0, ge=0)
-    seen: int = Field(ge=0)
-    counts: dict[str, int] = Field(max_length=32)
-    brakes: list[str] = Field(default_factory=list, max_length=8)
+    outcome: Word
+    exit_code: int = Field(ge=0, le=255)
+    source: Word = ""
+    members: Count = 0
+    contacts: Count = 0
+    seen: Count
+    counts: dict[Word, Count] = Field(max_length=32)
+    brakes: list[Word] = Field(default_factory=list, max_length=8)
     message: str = Field("", max_length=500)
-    plan_digest: str = Field("", max_length=64)
+    plan_digest: str = Field("", pattern=r"^([0-9a-f]{64})?$")
 
     @model_validator(mode="after")
     def _add_up(self) -> "Summary":
@@ -52,3 +59,10 @@ class Summary(BaseModel):
     def failed(self) -> int:
         """How many failed."""
         return self.counts.get("failed", 0)
+
+    def as_message(self) -> str:
+        """The JSON that is written, with so much of `message` as fits into `MAX_BYTES` of UTF-8."""
+        told = self
+        while len((text := told.model_dump_json()).encode()) > MAX_BYTES:
+            told = told.model_copy(update={"message": told.message[: len(told.message) * 3 // 4]})
+        return text

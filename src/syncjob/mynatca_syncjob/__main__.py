@@ -8,18 +8,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
-from prometheus_client import start_http_server
+from pydantic import ValidationError
 from rich.console import Console
 
 from mynatca_intercom import logs
 from mynatca_intercom.members.directory import Directory, open_directory
-from mynatca_intercom.metrics import REGISTRY
-from mynatca_intercom.reconcile.plan import Scope
-from mynatca_intercom.reconcile.run_folder import RunFolder
+from mynatca_intercom.reconcile.run_folder import Request, RunFolder
 from mynatca_intercom.settings import (
     IntercomSettings,
     MemberSettings,
@@ -28,17 +27,21 @@ from mynatca_intercom.settings import (
     TagSettings,
     load,
 )
+from mynatca_syncjob.approved import ApprovedPlan, read_approved
 from mynatca_syncjob.arguments import parser
 from mynatca_syncjob.ending import run_folder_failure
 from mynatca_syncjob.explain import explain
 from mynatca_syncjob.mappings import Decision, MappingsError, read_mappings
+from mynatca_syncjob.options import RunOptions
 from mynatca_syncjob.page import run_page, undo_page
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.report import print_report
 from mynatca_syncjob.result import Exit, Result
-from mynatca_syncjob.run import Run, RunOptions
+from mynatca_syncjob.run import Run
+from mynatca_syncjob.serving import beginning, served
+from mynatca_syncjob.show import show
 from mynatca_syncjob.sweep import Sweep, SweepOptions
-from mynatca_syncjob.undo import Undo, UndoOptions
+from mynatca_syncjob.undo import Undo
 
 log = logging.getLogger("mynatca_syncjob")
 
@@ -54,10 +57,24 @@ def run(arguments: list[str], environment: Mapping[str, str]) -> Exit:
     """Run one command; returns its exit code."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "show":
+            show(load(RunSettings, environment).runs_dir, options.run, raw=options.output == "json")
+            return Exit.DONE
         return Command(options, environment).run()
     except (SettingsError, MappingsError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - logging is not set up without settings
+        _refused(options, environment, str(error))
         return Exit.USAGE
+
+
+def _refused(options: argparse.Namespace, environment: Mapping[str, str], message: str) -> None:
+    """Tell Kubernetes of a command that was not begun; not under a RUN_ID that is itself at fault."""
+    file, dry_run = environment.get("TERMINATION_LOG"), getattr(options, "dry_run", False)
+    if file:
+        run_id = environment.get("RUN_ID", "")
+        refused = Result(run_id, options.command, dry_run, "", exit_code=Exit.USAGE, message=message)
+        with suppress(ValidationError, OSError):
+            Path(file).write_text(refused.summary().as_message(), encoding="utf-8")
 
 
 class Command:
@@ -70,24 +87,47 @@ class Command:
     def __init__(self, options: argparse.Namespace, environment: Mapping[str, str]) -> None:
         self._options = options
         self._environment = environment
-        self._decisions: list[Decision] = read_mappings(options.file) if options.command == "manual-update" else []
+        decisions = read_mappings(options.file) if options.command == "manual-update" else []
         self._settings = load(RunSettings, environment)
         self._rules = load(MemberSettings, environment)
         self._intercom = load(IntercomSettings, environment)
+        self._approved = self._read_approved() if options.command == "apply-plan" else None
+        self._request = self._approved.request if self._approved else _request(options, decisions)
+        self._kind = self._request.command if self._request else options.command
         self._console = Console(stderr=options.output == "json")
         self._started = datetime.now(UTC)
 
+    def _read_approved(self) -> ApprovedPlan:
+        run = self._options.run
+        if self._settings.run_id == run:
+            raise SettingsError(
+                f"RUN_ID cannot be {run!r}, the dry run whose plan is to be applied: the plan would be written over. "
+                "Name another, for example RUN_ID=audit-1, or none."
+            )
+        return read_approved(self._settings.runs_dir, run, self._options.digest)
+
     def run(self) -> Exit:
         """Carry the command out; returns its exit code."""
-        kind = self._options.command
-        run_id = self._settings.run_id or f"{kind}-{self._started:%Y%m%dt%H%M%S}z-{os.getpid()}"
+        run_id = self._settings.run_id or f"{self._kind}-{self._started:%Y%m%dt%H%M%S}z-{os.getpid()}"
         logs.set_up(self._settings.log_level, run_id)
         if getattr(self._options, "explain", None):
             return self._explain()
-        if kind == "undo":
-            return self._undo(run_id)
+        result = Result(run_id, self._kind, self._options.dry_run, _moment(self._started))
+        if self._request is None:
+            with open_directory(self._environment) as directory:
+                return self._sweep(result, directory)
+        result.approved_run = self._approved.run if self._approved else ""
+        options = RunOptions(
+            request=self._request,
+            dry_run=self._options.dry_run,
+            max_failed_rows=self._options.max_failed_rows,
+            phone_region=self._rules.phone_region,
+            approved=self._approved,
+        )
+        if self._request.command == "undo":
+            return self._undo(result, options)
         with open_directory(self._environment) as directory:
-            return (self._sweep if kind == "sweep" else self._run)(run_id, directory)
+            return self._run(result, options, directory)
 
     def _explain(self) -> Exit:
         with open_directory(self._environment) as directory:
@@ -95,42 +135,23 @@ class Command:
                 explain(self._options.explain, directory, self._intercom, self._rules.phone_region, self._console)
             )
 
-    def _run(self, run_id: str, directory: Directory) -> Exit:
-        folder = self._folder(run_id)
-        result = Result(run_id, self._options.command, self._options.dry_run, _moment(self._started))
+    def _run(self, result: Result, options: RunOptions, directory: Directory) -> Exit:
+        folder = self._folder(result.run_id)
         runs: list[Run] = []
 
         async def work(stop: asyncio.Event, progress: RunProgress) -> None:
-            runs.append(Run(directory, self._intercom, folder, self._run_options(), progress, stop))
+            runs.append(Run(directory, self._intercom, folder, options, progress, stop))
             await runs[0].run(result)
 
-        self._carry_out(work, result)
-        if self._options.command == "manual-update":
-            self._store(lambda: folder.write_rows(runs[0].mapping_rows()), result)
-        self._store(lambda: folder.write_report(run_page(result, runs[0].plan, runs[0].rows)), result)
-        return self._publish(result, folder)
+        def write_files() -> None:
+            if result.kind == "manual-update":
+                folder.write_rows(runs[0].mapping_rows())
+            folder.write_report(run_page(result, runs[0].plan, runs[0].rows))
 
-    def _run_options(self) -> RunOptions:
-        return RunOptions(
-            scope=self._scope(),
-            dry_run=self._options.dry_run,
-            limit=self._options.limit,
-            max_failed_rows=self._options.max_failed_rows,
-            released=frozenset(self._options.release),
-            phone_region=self._rules.phone_region,
-            decisions=self._decisions,
-        )
+        return self._carry_out(work, result, folder, write_files)
 
-    def _scope(self) -> Scope:
-        if self._options.command == "sync":
-            return Scope("members", create=True)
-        if self._options.command == "manual-update":
-            return Scope("contacts", decisions={})
-        archive = not self._options.no_archive
-        return Scope("contacts", strangers=True, leads_only=self._options.leads_only, archive=archive)
-
-    def _sweep(self, run_id: str, directory: Directory) -> Exit:
-        folder = self._folder(run_id)
+    def _sweep(self, result: Result, directory: Directory) -> Exit:
+        folder = self._folder(result.run_id)
         options = SweepOptions(
             tags=load(TagSettings, self._environment),
             recent_hours=self._options.recent_hours,
@@ -140,38 +161,26 @@ class Command:
             released=frozenset(self._options.release),
             phone_region=self._rules.phone_region,
         )
-        result = Result(run_id, "sweep", options.dry_run, _moment(self._started))
 
         async def work(stop: asyncio.Event, progress: RunProgress) -> None:
             await Sweep(directory, self._intercom, folder, options, progress, stop).run(result)
 
-        self._carry_out(work, result)
-        return self._publish(result, folder)
+        return self._carry_out(work, result, folder)
 
-    def _undo(self, run_id: str) -> Exit:
-        options = UndoOptions(
-            run=self._options.run,
-            dry_run=self._options.dry_run,
-            limit=self._options.limit,
-            max_failed_rows=self._options.max_failed_rows,
-            released=frozenset(self._options.release),
-            phone_region=self._rules.phone_region,
-        )
-        if run_id == options.run:
+    def _undo(self, result: Result, options: RunOptions) -> Exit:
+        undone = options.request.undone or ""
+        if result.run_id == undone:
             raise SettingsError(
-                f"RUN_ID cannot be {run_id!r}, the run that is to be undone: its journal would end with the undo's own "
+                f"RUN_ID cannot be {undone!r}, the run that is to be undone: its journal would end with the undo's own "
                 "writes. Name another, for example RUN_ID=undo-1, or none."
             )
         undo = Undo(self._settings.runs_dir, options)
-        folder = self._folder(run_id)
-        result = Result(run_id, "undo", options.dry_run, _moment(self._started))
+        folder = self._folder(result.run_id)
 
         async def work(stop: asyncio.Event, progress: RunProgress) -> None:
             await undo.run(self._intercom, folder, progress, stop, result)
 
-        self._carry_out(work, result)
-        self._store(lambda: folder.write_report(undo_page(result, options.run, undo.rows)), result)
-        return self._publish(result, folder)
+        return self._carry_out(work, result, folder, lambda: folder.write_report(undo_page(result, undone, undo.rows)))
 
     def _folder(self, run_id: str) -> RunFolder:
         try:
@@ -184,27 +193,55 @@ class Command:
             ) from None
         return folder
 
-    def _carry_out(self, work: Work, result: Result) -> None:
-        clock = time.monotonic()
-        with _metrics_server(self._settings.metrics_port), RunProgress(result.kind, self._console) as progress:
-            asyncio.run(_until_done(work, progress))
-        result.seconds = round(time.monotonic() - clock, 3)
-        result.finished_at = _moment(datetime.now(UTC))
+    def _carry_out(
+        self, work: Work, result: Result, folder: RunFolder, write_files: Callable[[], None] = lambda: None
+    ) -> Exit:
+        asyncio.run(self._to_its_end(work, result, folder, write_files))
+        return result.exit_code
 
-    def _publish(self, result: Result, folder: RunFolder) -> Exit:
+    async def _to_its_end(self, work: Work, result: Result, folder: RunFolder, write_files: Callable[[], None]) -> None:
+        """Do the work, tell how it ended, and hand the plan over."""
+        stop, fetched, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+        def page() -> bytes | None:
+            return beginning(folder.plan, result.run_id, result.plan_digest) if result.plan_digest else None
+
+        with served(self._settings.metrics_port, page, lambda: loop.call_soon_threadsafe(fetched.set)):
+            clock = time.monotonic()
+            with RunProgress(result.kind, self._console) as progress:
+                await work(stop, progress)
+            result.seconds = round(time.monotonic() - clock, 3)
+            result.finished_at = _moment(datetime.now(UTC))
+            self._store(write_files, result)
+            self._publish(result, folder)
+            if result.dry_run and result.exit_code == Exit.DONE and result.plan_digest:
+                await self._handed_over(fetched, stop)
+
+    async def _handed_over(self, fetched: asyncio.Event, stop: asyncio.Event) -> None:
+        """Let the plan's beginning be fetched, where anybody can: not longer than set, nor than SIGTERM allows."""
+        seconds = self._settings.plan_handover_seconds
+        if self._settings.metrics_port is None or not seconds:
+            return
+        log.info("the plan can be fetched for %d s", seconds)
+        waits = [asyncio.create_task(event.wait()) for event in (fetched, stop)]
+        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+
+    def _publish(self, result: Result, folder: RunFolder) -> None:
         """Tell the person, the log, the run folder and Kubernetes how the run ended."""
         self._store(lambda: folder.write_result(result.as_json()), result)
         if self._settings.termination_log:
-            # Kubernetes keeps 4,096 bytes; the summary has a bounded number of short fields.
-            self._settings.termination_log.write_text(json.dumps(result.summary()), encoding="utf-8")
+            self._settings.termination_log.write_text(result.summary().as_message(), encoding="utf-8")
         if self._options.output == "json":
             print(json.dumps(result.as_json(), indent=2))  # noqa: T201 - the output that was asked for
         elif self._options.output == "text" or self._console.is_terminal:
             print_report(result, self._console)
             self._console.print(f"Report, plan, journal and result: {folder.path}", highlight=False)
         else:
-            log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.summary()})
-        return result.exit_code
+            log.info("run ended: %s", result.exit_code.name.lower(), extra={"result": result.summary().model_dump()})
 
     @staticmethod
     def _store(write: Callable[[], None], result: Result) -> None:
@@ -215,30 +252,23 @@ class Command:
             log.error(result.message)  # noqa: TRY400 - the sentence says all, and a trace nothing more
 
 
-async def _until_done(work: Work, progress: RunProgress) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(stop, progress)
+def _request(options: argparse.Namespace, decisions: Iterable[Decision]) -> Request | None:
+    """What the command line asks for; None for a sweep, which makes no plan."""
+    if options.command == "sweep":
+        return None
+    return Request(
+        command=options.command,
+        leads_only=getattr(options, "leads_only", False),
+        no_archive=getattr(options, "no_archive", False),
+        limit=options.limit,
+        released=tuple(sorted(set(options.release))),
+        decisions={decision.contact_id: decision.member_number for decision in decisions},
+        undone=getattr(options, "run", None),
+    )
 
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
-
-
-@contextmanager
-def _metrics_server(port: int | None) -> Iterator[None]:
-    if port is None:
-        yield
-        return
-    server, thread = start_http_server(port, registry=REGISTRY)
-    log.info("metrics are served on port %d", server.server_port)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 if __name__ == "__main__":

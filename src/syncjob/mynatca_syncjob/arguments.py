@@ -1,6 +1,7 @@
 """The command line of `mynatca-syncjob`."""
 
 import argparse
+import re
 from typing import get_args
 
 from mynatca_intercom.reconcile.brakes import BrakeClass
@@ -20,6 +21,7 @@ or CSV with the head line contact_id,member_number; - reads standard input. It i
 The run's rows.json says what became of each row, and can be given again: then only those that failed are taken.
 
 """
+_RUN = "the run's id, the name of its folder in RUNS_DIR"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,34 +71,39 @@ def parser() -> argparse.ArgumentParser:
         "take the writes of a run back",
         "Take the writes of a run back, the last one first; what cannot be taken back is listed with the reason.",
     )
-    undo.add_argument("run", metavar="RUN", help="the run's id, the name of its folder in RUNS_DIR")
+    undo.add_argument("run", metavar="RUN", help=_RUN)
+    _add_apply_plan(commands)
+    show = _bare_command(commands, "show", "print a run's plan", "Print what a run was asked for and its whole plan.")
+    show.add_argument("run", metavar="RUN", help=_RUN)
+    show.add_argument("--output", choices=("text", "json"), default="text", help="json: the file as it is")
     return top
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    summary: str,
-    description: str,
-) -> argparse.ArgumentParser:
-    """One command with the flags that all have."""
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _add_apply_plan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`apply-plan`, which takes over from the plan what other commands are told by flags."""
+    apply_plan = _bare_command(
+        commands,
+        "apply-plan",
+        "carry out the plan of a dry run, and nothing else",
+        "Run the command of a dry run, with its flags, and do nothing that does not stand in its plan. What changed "
+        "meanwhile is left out and counted.",
     )
+    apply_plan.add_argument("run", metavar="RUN", help="the dry run's id, the name of its folder in RUNS_DIR")
+    apply_plan.add_argument(
+        "--digest", type=_digest, required=True, help="the plan's digest, as the dry run and show print it"
+    )
+    _add_ending_flags(apply_plan)
+    apply_plan.set_defaults(dry_run=False)
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    """One command with the flags of all that write."""
+    command = _bare_command(commands, name, summary, description)
     command.add_argument("--dry-run", action="store_true", help="decide everything and write nothing")
     command.add_argument(
         "--limit", type=_positive, metavar="N", help="write for at most N members, or contacts that are no member's"
-    )
-    command.add_argument(
-        "--max-failed-rows",
-        type=_number_or_share,
-        default=0,
-        metavar="N|P%",
-        help="rows that may fail, as a number or a share of all, before the exit code is 3 (default 0)",
     )
     command.add_argument(
         "--release",
@@ -105,12 +112,42 @@ def _command(
         choices=get_args(BrakeClass),
         help="go on in spite of this brake; may be given several times",
     )
+    _add_ending_flags(command)
+    return command
+
+
+def _bare_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_ending_flags(command: argparse.ArgumentParser) -> None:
+    """How a run may end, and what it prints then."""
+    command.add_argument(
+        "--max-failed-rows",
+        type=_number_or_share,
+        default=0,
+        metavar="N|P%",
+        help="rows that may fail, as a number or a share of all, before the exit code is 3 (default 0)",
+    )
     command.add_argument(
         "--output",
         choices=("text", "json"),
         help="what to print at the end (default: text on a terminal, else nothing but a log line)",
     )
-    return command
+
+
+def _digest(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no digest: 64 digits and letters a to f are needed")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 _KEYS = ("contact_id", "member_number")
 _RESULT_KEYS = ("outcome", "reason")
-REPLAYED = ("failed", "review", "not_reached")
+REPLAYED = ("failed", "review", "not_reached", "postponed", "not_approved")
 """Outcomes of rows that are taken again when a result is fed back."""
 
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mynatca_intercom import metrics
 from mynatca_intercom.reconcile.apply import OUTCOMES, Row
 from mynatca_intercom.reconcile.brakes import BrakeClass
+from mynatca_intercom.reconcile.undo import UNDO_OUTCOMES
 
 LOG_EVERY_SECONDS = 10
 
@@ -32,7 +33,9 @@ class RunProgress:
         self._logged = time.monotonic()
         self._done = 0
         metrics.RUN_START.labels(kind).set_to_current_time()
-        for outcome in OUTCOMES:
+        for gauge in (metrics.ACTIONS_PLANNED, metrics.ACTIONS_DONE, metrics.LAST_ACTION):
+            gauge.set(0)
+        for outcome in (*OUTCOMES, *(UNDO_OUTCOMES if kind == "undo" else ())):
             metrics.ACTIONS.labels(outcome)
         for brake in get_args(BrakeClass):
             metrics.BRAKES.labels(brake)

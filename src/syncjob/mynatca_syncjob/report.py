@@ -26,6 +26,7 @@ WORDS = {
     "failed": "failed",
     "not_reached": "not reached",
     "postponed": "postponed by --limit",
+    "not_approved": "not in the approved plan",
     "restored": "taken back",
     "already": "nothing to take back",
     "left": "left and listed",
@@ -78,6 +79,8 @@ def print_report(result: Result, console: Console) -> None:
     console.print(
         f"[bold {colour}]{HEADLINES[result.exit_code]}[/] · {result.kind} {result.run_id} · {result.seconds:.1f} s"
     )
+    if result.approved_run:
+        console.print(f"Only what was approved in the plan of {result.approved_run}.", highlight=False)
     if result.message:
         console.print(result.message, highlight=False)
     for sentence in result.failed_sources:
@@ -91,6 +94,9 @@ def print_report(result: Result, console: Console) -> None:
         console.print(_outcomes(result))
     _print_counts("Left out of the data, as it could not be used", result.left_out, _LEFT_OUT, console)
     _print_counts("For a person to look at", result.findings, {}, console)
+    if result.dry_run and result.exit_code == Exit.DONE and result.plan_digest:
+        told = f"To do this and nothing else: mynatca-syncjob apply-plan {result.run_id} --digest {result.plan_digest}"
+        console.print(told, highlight=False, soft_wrap=True)
 
 
 def _outcomes(result: Result) -> Table:

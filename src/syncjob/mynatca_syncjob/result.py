@@ -11,6 +11,7 @@ from mynatca_intercom.members.member import MemberListing
 from mynatca_intercom.reconcile.apply import OUTCOME_OF, Row, RowOutcome
 from mynatca_intercom.reconcile.brakes import Brake
 from mynatca_intercom.reconcile.plan import Plan
+from mynatca_intercom.summary import Summary
 
 _PRECEDENCE: tuple[RowOutcome, ...] = (
     "failed",
@@ -27,7 +28,7 @@ _PRECEDENCE: tuple[RowOutcome, ...] = (
 )
 """Of several things that happened to a member or contact, the first of these is what it is counted under."""
 
-_STANDING = ("unchanged", "review", "failed", "not_reached", "postponed")
+_STANDING = ("unchanged", "review", "failed", "not_reached", "postponed", "not_approved")
 COUNTED = {
     "members": ("created", "updated", "converted", "deduplicated", *_STANDING),
     "contacts": (
@@ -56,7 +57,8 @@ class Result:
 
     `seen` is what `counts` add up to: members (sync), contacts (audit), rows of the file (manual update) or writes
     (undo). `counts` of a dry run are those of the run that it foretells; `actions` are those planned, by kind.
-    `failed_sources` says which sources of members were asked in vain before `source`. Moments are ISO 8601 in UTC.
+    `failed_sources` says which sources of members were asked in vain before `source`. `plan_digest` is what the plan
+    file is known by, `approved_run` the dry run whose plan was approved and is carried out. Moments are ISO 8601, UTC.
     """
 
     run_id: str
@@ -79,6 +81,8 @@ class Result:
     brakes: list[Brake] = field(default_factory=list)
     rows: list[dict[str, str | None]] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
+    plan_digest: str = ""
+    approved_run: str = ""
 
     def saw(self, members: MemberListing, contacts: ContactListing) -> None:
         """Note what was read."""
@@ -108,14 +112,23 @@ class Result:
         """The result as it is stored and printed."""
         return asdict(self) | {"outcome": self.exit_code.name.lower(), "exit_code": int(self.exit_code)}
 
-    def summary(self) -> dict[str, Any]:
-        """The result without its rows and reasons: short enough for a log line."""
-        names = ("run_id", "kind", "dry_run", "outcome", "exit_code", "source", "members", "contacts", "seen", "counts")
-        whole = self.as_json()
-        summary = {name: whole[name] for name in names}
-        summary["brakes"] = [brake.brake for brake in self.brakes]
-        summary["message"] = self.message[:500]
-        return summary
+    def summary(self) -> Summary:
+        """The result without its rows and reasons: short enough for a log line and a termination message."""
+        return Summary(
+            run_id=self.run_id,
+            kind=self.kind,
+            dry_run=self.dry_run,
+            outcome=self.exit_code.name.lower(),
+            exit_code=int(self.exit_code),
+            source=self.source,
+            members=self.members,
+            contacts=self.contacts,
+            seen=self.seen,
+            counts=self.counts,
+            brakes=[brake.brake for brake in self.brakes],
+            message=self.message[:500],
+            plan_digest=self.plan_digest,
+        )
 
 
 def as_json(row: Row) -> dict[str, str | None]:

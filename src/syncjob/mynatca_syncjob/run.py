@@ -8,9 +8,9 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mynatca_intercom import metrics
@@ -22,7 +22,7 @@ from mynatca_intercom.intercom.errors import Merged, NotFound
 from mynatca_intercom.members.member import Member, MemberListing
 from mynatca_intercom.members.source import MemberSource
 from mynatca_intercom.reconcile.apply import Applier, Row
-from mynatca_intercom.reconcile.brakes import BrakeClass, Reading, brakes
+from mynatca_intercom.reconcile.brakes import Reading, brakes
 from mynatca_intercom.reconcile.closing import REASON, bring_back
 from mynatca_intercom.reconcile.decide import make_plan, may_archive
 from mynatca_intercom.reconcile.history import History
@@ -30,11 +30,12 @@ from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.judged import JudgedContacts
 from mynatca_intercom.reconcile.match import MemberIndex
 from mynatca_intercom.reconcile.plan import Plan, Scope
-from mynatca_intercom.reconcile.run_folder import RunFolder
+from mynatca_intercom.reconcile.run_folder import Request, RunFolder, plan_lines
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings
 from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Stopped, Unfit, braked, carried_out, verdict
 from mynatca_syncjob.mappings import Decision
+from mynatca_syncjob.options import RunOptions
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result, outcome_of
 
@@ -42,21 +43,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What the command line says about one run.
-
-    `max_failed_rows` is a number of rows, or a share of them when it is below 1. `released` are the brakes that a
-    person has released. `decisions` are the rows of a mappings file.
-    """
-
-    scope: Scope
-    dry_run: bool = False
-    limit: int | None = None
-    max_failed_rows: float = 0
-    released: frozenset[BrakeClass] = frozenset()
-    phone_region: str = "US"
-    decisions: Sequence[Decision] = ()
+def scope_of(request: Request) -> Scope:
+    """What a command is about."""
+    if request.command == "sync":
+        return Scope("members", create=True)
+    if request.command == "manual-update":
+        return Scope("contacts", decisions={})
+    return Scope("contacts", strangers=True, leads_only=request.leads_only, archive=not request.no_archive)
 
 
 class Run:
@@ -75,8 +68,10 @@ class Run:
         self._intercom = intercom
         self._folder = folder
         self._options = options
+        self._about = scope_of(options.request)
         self._progress = progress
         self._stop = stop
+        self._decisions = [Decision(*pair) for pair in options.request.decisions.items()]
         self._rejected: dict[Decision, str] = {}
         self._written_to: dict[Decision, str] = {}
         self.plan: Plan | None = None
@@ -96,17 +91,17 @@ class Run:
         members, contacts = await self._unless_stopped(self._read(client))
         result.saw(members, contacts)
         metrics.SOURCE_MEMBERS.set(result.members)
-        index = MemberIndex(members.members, self._options.phone_region, knows_all=not self._options.scope.create)
+        index = MemberIndex(members.members, self._options.phone_region, knows_all=not self._about.create)
         scope = await self._scope(client, members, index, contacts)
         judged = JudgedContacts(index, contacts.contacts, scope.decisions, history.freed)
         needed = may_archive(judged, scope)
         open_work = await self._unless_stopped(client.open_work()) if needed else OpenWork()
         plan = make_plan(judged, scope, open_work, started - self._intercom.search_lag_seconds)
-        plan = self.plan = plan.limited(self._options.limit)
-        self._folder.write_plan(plan)
+        plan = self.plan = self._limited(plan, history)
+        result.plan_digest = self._folder.write_plan(self._options.request, plan_lines(plan))
         result.count(plan, None, len(self._rejected))
         last = self._folder.members_of_last_run(result.kind)
-        result.brakes = brakes(plan, Reading(members, contacts, open_work, last), self._options.released)
+        result.brakes = brakes(plan, Reading(members, contacts, open_work, last), self._options.request.released)
         if result.brakes:
             return braked(result)
         if self._options.dry_run:
@@ -115,6 +110,12 @@ class Run:
             raise Unfit(NO_ADMIN)
         await self._write(client, plan, index, admin_id, result)
         return self._verdict(result)
+
+    def _limited(self, plan: Plan, history: History) -> Plan:
+        """So much of the plan as may be carried out."""
+        if self._options.approved:
+            return self._options.approved.narrowed(plan, history)
+        return plan.limited(self._options.request.limit)
 
     async def _put_away(self, client: IntercomClient, history: History) -> None:
         """Archive again what an earlier attempt brought back only to look at it, and was killed over."""
@@ -128,7 +129,7 @@ class Run:
 
     async def _read(self, client: IntercomClient) -> tuple[MemberListing, ContactListing]:
         """Members and contacts at the same time; the source blocks, so it has a thread."""
-        read = self._source.synced_members if self._options.scope.create else self._source.all_members
+        read = self._source.synced_members if self._about.create else self._source.all_members
         try:
             async with asyncio.TaskGroup() as group:
                 members = group.create_task(asyncio.to_thread(read))
@@ -143,7 +144,7 @@ class Run:
         """The command's scope in the light of what was read: on half a source nothing is archived."""
         whole = members.complete and not members.from_fallback
         decisions: dict[str, Member] = {}
-        for decision in self._options.decisions:
+        for decision in self._decisions:
             member = index.by_number.get(decision.member_number)
             contact = contacts.contacts.get(decision.contact_id) or await self._unlisted(client, decision)
             if member is None:
@@ -156,7 +157,7 @@ class Run:
                 contacts.contacts.setdefault(contact.id, contact)
                 decisions[contact.id] = member
                 self._written_to[decision] = contact.id
-        scope = self._options.scope
+        scope = self._about
         about_all = scope.decisions is None
         return replace(scope, archive=scope.archive and whole, decisions=None if about_all else decisions)
 
@@ -243,7 +244,7 @@ class Run:
         if self._stop.is_set():
             return Exit.STOPPED, STOPPED
         # A person's decision that could not be carried out is no matter for a review list.
-        failed = result.counts["failed"] + (0 if self._options.scope.decisions is None else result.counts["review"])
+        failed = result.counts["failed"] + (0 if self._about.decisions is None else result.counts["review"])
         return verdict(failed, result.seen, self._options.max_failed_rows)
 
     def mapping_rows(self) -> list[dict[str, Any]]:
@@ -252,7 +253,7 @@ class Run:
         for row in self.rows or ():
             if row.action.contact:
                 found[row.action.contact.id].append(row)
-        return [self._mapping_row(decision, found) for decision in self._options.decisions]
+        return [self._mapping_row(decision, found) for decision in self._decisions]
 
     def _mapping_row(self, decision: Decision, found: Mapping[str, list[Row]]) -> dict[str, Any]:
         row: dict[str, Any] = {"contact_id": decision.contact_id, "member_number": decision.member_number}
@@ -268,6 +269,9 @@ class Run:
         """Why there is no row: nothing to change, something in the way, or the run did not get so far."""
         if self.plan is None or self.rows is None:
             return {"outcome": "not_reached", "reason": None}
+        contact_id = self._written_to.get(decision, "")
+        if contact_id in self.plan.left_out:
+            return {"outcome": self.plan.left_out[contact_id], "reason": None}
         findings = (each.reason for each in self.plan.findings if each.member_number == decision.member_number)
-        review = self._written_to.get(decision) in self.plan.in_review
+        review = contact_id in self.plan.in_review
         return {"outcome": "review" if review else "unchanged", "reason": next(findings, None)}

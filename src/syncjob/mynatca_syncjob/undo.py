@@ -1,57 +1,48 @@
 """The steps of `undo`: read the run's journal, brake, take its writes back, say how that ended."""
 
 import asyncio
-import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.conversation import OpenWork
-from mynatca_intercom.reconcile.brakes import BrakeClass, too_many_archived
+from mynatca_intercom.reconcile.brakes import too_many_archived
 from mynatca_intercom.reconcile.history import History, Write
 from mynatca_intercom.reconcile.journal import Journal
-from mynatca_intercom.reconcile.run_folder import RunFolder
+from mynatca_intercom.reconcile.run_folder import RunFolder, find_run
 from mynatca_intercom.reconcile.undo import UNDO_OUTCOMES, Undoer, UndoRow, chains
 from mynatca_intercom.reconcile.writer import Writer
-from mynatca_intercom.settings import IntercomSettings, SettingsError
+from mynatca_intercom.settings import IntercomSettings
+from mynatca_syncjob.approved import NO_LONGER_SO
 from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, braked, carried_out, verdict
+from mynatca_syncjob.options import RunOptions
 from mynatca_syncjob.progress import RunProgress
 from mynatca_syncjob.result import Exit, Result
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ARCHIVING = ("create", "unarchive", "unarchive_to_judge")
-
-
-@dataclass(frozen=True, slots=True)
-class UndoOptions:
-    """What the command line says about one undo; `limit` counts chains: members, or contacts of nobody."""
-
-    run: str
-    dry_run: bool = False
-    limit: int | None = None
-    max_failed_rows: float = 0
-    released: frozenset[BrakeClass] = frozenset()
-    phone_region: str = "US"
 
 
 class Undo:
     """One undo of one run. After it, `rows` have what became of each of its writes.
 
+    The request's `limit` counts chains: members, or contacts of nobody.
+
     Raises:
         SettingsError: there is no such run.
     """
 
-    def __init__(self, runs_dir: Path, options: UndoOptions) -> None:
-        journal = runs_dir / options.run / "journal.jsonl"
-        if not _RUN_ID.fullmatch(options.run) or not journal.parent.is_dir():
-            raise SettingsError(
-                f"RUN cannot be {options.run!r}: RUNS_DIR ({runs_dir}) has no folder of that name. "
-                "Name a run that wrote something, for example audit-20261123t023000z-7."
-            )
+    def __init__(self, runs_dir: Path, options: RunOptions) -> None:
         self._options = options
-        self._chains = chains(History(journal).writes)
+        whole = chains(History(find_run(runs_dir, options.request.undone or "") / "journal.jsonl").writes)
+        approved = options.approved
+        self._chains = (
+            [chain for chain in whole if approved.has(map(_step, chain))]
+            if approved
+            else whole[: options.request.limit]
+        )
+        left_out = sum(map(len, whole)) - sum(map(len, self._chains))
+        self._left_out = {"postponed": 0, "not_approved": 0, "not_approved" if approved else "postponed": left_out}
         self.rows: list[UndoRow] = []
 
     async def run(
@@ -78,11 +69,14 @@ class Undo:
     ) -> tuple[Exit, str]:
         me = await client.me()
         admin_id = intercom.admin_id or (me.id if me else None)
-        todo = self._chains[: self._options.limit]
-        writes = [write for chain in todo for write in chain]
-        folder.write_steps(_step(write) for write in writes)
+        writes = [write for chain in self._chains for write in chain]
+        steps = [_step(write) for write in writes]
+        result.plan_digest = folder.write_plan(self._options.request, steps)
+        if self._options.approved:
+            result.findings = {NO_LONGER_SO: len(self._options.approved.without(steps))}
         archived = sum(write.operation in _ARCHIVING for write in writes)
-        brakes = [brake for brake in too_many_archived(archived, None) if brake.brake not in self._options.released]
+        released = self._options.request.released
+        brakes = [brake for brake in too_many_archived(archived, None) if brake.brake not in released]
         result.brakes = brakes
         if brakes:
             return braked(result)
@@ -101,7 +95,7 @@ class Undo:
                 finished=lambda row: progress.ended(row.outcome),
             )
             try:
-                await undoer.undo(todo)
+                await undoer.undo(self._chains)
             finally:
                 self._count(undoer.rows, len(writes), result)
         if stop.is_set():
@@ -115,8 +109,7 @@ class Undo:
         counts = Counter[str](dict.fromkeys(UNDO_OUTCOMES, 0))
         counts.update(row.outcome for row in rows)
         counts["not_reached"] += writes - len(rows)
-        postponed = sum(len(chain) for chain in self._chains[self._options.limit :]) if self._options.limit else 0
-        result.counts = {**counts, "postponed": postponed}
+        result.counts = {**counts, **self._left_out}
         result.seen = sum(result.counts.values())
         result.actions = dict(Counter(row.write.operation for row in rows))
         result.rows = [_told(row) for row in rows if row.reason]

@@ -15,7 +15,7 @@ from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.conversation import Conversation
 from mynatca_intercom.members.member import Member
 from mynatca_intercom.reconcile.plan import Action, Case, Finding, Plan, Scope
-from mynatca_intercom.reconcile.run_folder import RunFolder
+from mynatca_intercom.reconcile.run_folder import Request, RunFolder, plan_lines
 
 ADA = Member("1001", "Ada Núñez", "ada@union.example", None, "Current Member", "GL", "ZAU", None)
 PLAN = Plan(
@@ -46,6 +46,8 @@ PLAN = Plan(
     contacts=2,
 )
 
+ASKED = Request(command="sync", limit=7, released=("create",))
+
 
 @pytest.fixture
 def no_umask() -> Iterator[None]:
@@ -61,7 +63,7 @@ def mode(path: Path) -> int:
 @pytest.mark.usefixtures("no_umask")
 def test_folder_and_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, "run-1")
-    folder.write_plan(PLAN)
+    folder.write_plan(ASKED, plan_lines(PLAN))
     folder.write_result({"kind": "sync"})
     assert mode(folder.path) == 0o700
     assert {file.name: mode(file) for file in folder.path.iterdir()} == {"plan.jsonl": 0o600, "result.json": 0o600}
@@ -84,8 +86,18 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_the_plan_is_one_json_object_a_line(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, "run-1")
-    folder.write_plan(PLAN)
+    folder.write_plan(ASKED, plan_lines(PLAN))
     assert [json.loads(line) for line in folder.plan.read_text(encoding="utf-8").splitlines()] == [
+        {
+            "kind": "request",
+            "command": "sync",
+            "leads_only": False,
+            "no_archive": False,
+            "limit": 7,
+            "released": ["create"],
+            "decisions": {},
+            "undone": None,
+        },
         {
             "kind": "create",
             "member_number": "1001",

@@ -31,9 +31,9 @@ ActionKind = Literal[
 | free_number | a user that a person gave to another member loses this member's number |
 """
 
-Standing = Literal["unchanged", "review", "open_work", "active", "out_of_scope", "postponed"]
+Standing = Literal["unchanged", "review", "open_work", "active", "out_of_scope", "postponed", "not_approved"]
 """What a subject without an action is: right already, left to a person, kept for its open work or for what happened
-a moment ago, not what this command is about, or beyond the limit."""
+a moment ago, not what this command is about, beyond the limit, or not in the plan that a person approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Plan:
     Each subject, a member or a contact by `scope.counts`, has actions or is counted in `standing`. `findings` explain
     what is left to a person. `members`, `matched` (members with a contact), `numbered` (members with a user that bears
     their number) and `contacts` (listed) are what brakes are measured against. `in_review` are the contacts that count
-    as left to a person.
+    as left to a person, `left_out` the subjects that need an action and get none.
     """
 
     scope: Scope
@@ -129,6 +129,7 @@ class Plan:
     numbered: int
     contacts: int
     in_review: frozenset[str] = frozenset()
+    left_out: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -137,12 +138,14 @@ class Plan:
 
     def limited(self, limit: int | None) -> "Plan":
         """The plan with its first `limit` cases; the subjects of the others are postponed."""
-        if limit is None or limit >= len(self.cases):
-            return self
-        dropped = set(self.subjects(action for case in self.cases[limit:] for action in case.actions))
-        kept = replace(self, cases=self.cases[:limit])
-        postponed = len(dropped - set(self.subjects(kept.actions)))
-        return replace(kept, standing=Counter(self.standing) + Counter({"postponed": postponed}))
+        return self if limit is None else self.only(self.cases[:limit], "postponed")
+
+    def only(self, cases: Iterable[Case], others: Standing) -> "Plan":
+        """The plan with these of its cases; the subjects of the others are counted as `others`."""
+        kept = replace(self, cases=tuple(cases))
+        left = set(self.subjects(self.actions)) - set(kept.subjects(kept.actions))
+        standing = Counter(self.standing) + Counter({others: len(left)})
+        return replace(kept, standing=standing, left_out={**self.left_out, **dict.fromkeys(left, others)})
 
     def subjects(self, actions: Iterable[Action]) -> Iterator[str]:
         """Whom the actions are about: member numbers or contact ids, by what this run counts."""

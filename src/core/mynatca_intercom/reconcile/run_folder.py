@@ -3,20 +3,25 @@
 It is all that a later undo or replay needs, so that in a pod it can lie on a volume.
 """
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mynatca_intercom.reconcile.brakes import BrakeClass
 from mynatca_intercom.reconcile.plan import Action, Plan
+from mynatca_intercom.settings import SettingsError
 
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TRACES = ("journal.jsonl", "plan.jsonl", "result.json")
 
 WELL_ENDED = ("done", "failed_rows")
@@ -30,6 +35,24 @@ class _Measure(BaseModel):
     outcome: str
     dry_run: bool
     members: int
+
+
+class Request(BaseModel):
+    """What a run was asked for: the first line of its plan file, so that the plan stands for itself.
+
+    `decisions` are those of a manual update, contact id -> member number; `undone` is the run that an undo is about.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: Literal["request"] = "request"
+    command: Literal["sync", "audit", "manual-update", "undo"]
+    leads_only: bool = False
+    no_archive: bool = False
+    limit: int | None = None
+    released: tuple[BrakeClass, ...] = ()
+    decisions: dict[str, str] = {}
+    undone: str | None = None
 
 
 class RunFolder:
@@ -49,13 +72,10 @@ class RunFolder:
         self.rows = self.path / "rows.json"
         self.report = self.path / "report.html"
 
-    def write_plan(self, plan: Plan) -> None:
-        """Store actions and findings, a JSON object a line, with before and after values."""
-        actions = (as_json(action) for action in plan.actions)
-        findings = ({"kind": "finding", **asdict(finding)} for finding in plan.findings)
-        _write(
-            self.plan, (json.dumps(line, ensure_ascii=False) + "\n" for part in (actions, findings) for line in part)
-        )
+    def write_plan(self, request: Request, lines: Iterable[dict[str, Any]]) -> str:
+        """Store what was asked for and what will be done, a JSON object a line; returns the file's SHA-256."""
+        _write(self.plan, (as_line(line) + "\n" for line in (request.model_dump(), *lines)))
+        return digest(self.plan.read_bytes())
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Store what the run did."""
@@ -65,10 +85,6 @@ class RunFolder:
         """Store what became of each row of a mappings file, in a form that can be fed back."""
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         _write(self.rows, [f"[\n{lines}\n]\n" if lines else "[]\n"])
-
-    def write_steps(self, steps: Iterable[dict[str, Any]]) -> None:
-        """Store a plan that is made of other things than contacts' actions, a JSON object a line."""
-        _write(self.plan, (json.dumps(step, ensure_ascii=False) + "\n" for step in steps))
 
     def write_report(self, page: str) -> None:
         """Store the report for people."""
@@ -93,6 +109,37 @@ class RunFolder:
         for file in sorted(others, key=lambda file: file.stat().st_mtime, reverse=True):
             with suppress(ValidationError):
                 yield _Measure.model_validate_json(file.read_bytes())
+
+
+def find_run(runs_dir: Path, run: str) -> Path:
+    """The folder of an earlier run.
+
+    Raises:
+        SettingsError: there is none of this name.
+    """
+    folder = runs_dir / run
+    if not _RUN_ID.fullmatch(run) or not folder.is_dir():
+        raise SettingsError(
+            f"RUN cannot be {run!r}: RUNS_DIR ({runs_dir}) has no folder of that name. "
+            "Name an earlier run, for example audit-20261123t023000z-7."
+        )
+    return folder
+
+
+def digest(plan: bytes) -> str:
+    """What a plan file is known by: the SHA-256 of its bytes, in hexadecimal."""
+    return hashlib.sha256(plan).hexdigest()
+
+
+def plan_lines(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Actions and findings as they stand in plan files, with before and after values."""
+    yield from map(as_json, plan.actions)
+    yield from ({"kind": "finding", **asdict(finding)} for finding in plan.findings)
+
+
+def as_line(what: dict[str, Any]) -> str:
+    """A line of a plan file, without its end."""
+    return json.dumps(what, ensure_ascii=False)
 
 
 def as_json(action: Action) -> dict[str, Any]:
