@@ -27,17 +27,14 @@ from support.worlds import NOW, member_row
 
 PATH = "/api/intercom/lookup"
 CRASHING = """
-import os
-from mynatca_intercom import logs
-from mynatca_webhook.app import build_app
+from mynatca_webhook.__main__ import main
+from mynatca_webhook.endpoints.probes import ENDPOINTS
 
 async def crash(_request):
     raise RuntimeError("out of order")
 
-logs.set_up("INFO", "webhook")
-app = build_app(os.environ)
-app.add_route(crash, "/crash")
-app.run("127.0.0.1", int(os.environ["WEBHOOK_PORT"]), single_process=True, access_log=False, motd=False)
+ENDPOINTS.add_route(crash, "/crash")
+main()
 """
 KEY, OTHER_KEY = "a" * 32, "b" * 40 + "=="
 KEYS = f"helpdesk={KEY}, kiosk={OTHER_KEY}"
@@ -383,7 +380,9 @@ class TestAudit:
         """The address of the request holds it, and Sanic by itself would log that."""
         with service.log.open("w") as log:
             environment = {**os.environ, **service.settings()}
-            service.process = subprocess.Popen([sys.executable, "-c", CRASHING], env=environment, stderr=log, text=True)
+            service.process = subprocess.Popen(
+                [sys.executable, "-c", CRASHING, "serve"], env=environment, stderr=log, text=True
+            )
         wait_until(service.is_ready)
 
         answer = httpx.get(f"{service.url}/crash", params={"email": EMAIL, "of": "somebody"})

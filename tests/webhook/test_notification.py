@@ -26,7 +26,7 @@ def body(topic: str, item: Any, **more: Any) -> bytes:
 
 @pytest.mark.parametrize("topic", sorted(CONTACT_TOPICS))
 def test_a_contact_event_is_the_contacts(topic: str) -> None:
-    event = read_notification(body(topic, {"type": "contact", "id": "c1", "email": "ann@example.com"}), TAG)
+    _, event = read_notification(body(topic, {"type": "contact", "id": "c1", "email": "ann@example.com"}), TAG)
 
     assert event
     assert (event.notification_id, event.key, event.payload) == ("notif_1", "c1", {"contact_id": "c1"})
@@ -35,7 +35,7 @@ def test_a_contact_event_is_the_contacts(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", sorted(CONVERSATION_TOPICS))
 def test_a_conversation_event_is_of_who_began_it(topic: str) -> None:
-    event = read_notification(body(topic, CONVERSATION), TAG)
+    _, event = read_notification(body(topic, CONVERSATION), TAG)
 
     assert event
     assert (event.key, event.payload) == ("c1", {"contact_id": "c1"})
@@ -44,14 +44,14 @@ def test_a_conversation_event_is_of_who_began_it(topic: str) -> None:
 @pytest.mark.parametrize("added", [{"tags_added": {"tags": [{"name": "MyNATCA-Sync"}]}}, {}])
 def test_our_tag_asks_for_the_conversation(added: dict[str, Any]) -> None:
     """Where the notification does not say which tag it was, the conversation itself will."""
-    event = read_notification(body(TAG_TOPIC, CONVERSATION | added), TAG)
+    _, event = read_notification(body(TAG_TOPIC, CONVERSATION | added), TAG)
 
     assert event
     assert event.payload == {"contact_id": "c1", "conversation_id": "77"}
 
 
 def test_a_tagged_conversation_without_a_contact_is_worked_by_its_own_id() -> None:
-    event = read_notification(body(TAG_TOPIC, {"id": 77, "tags_added": {"tags": [{"name": TAG}]}}), TAG)
+    _, event = read_notification(body(TAG_TOPIC, {"id": 77, "tags_added": {"tags": [{"name": TAG}]}}), TAG)
 
     assert event
     assert (event.key, event.payload) == ("conversation-77", {"conversation_id": "77"})
@@ -68,7 +68,7 @@ def test_a_tagged_conversation_without_a_contact_is_worked_by_its_own_id() -> No
     ],
 )
 def test_nothing_is_done_about_the_rest(topic: str, item: Any) -> None:
-    assert read_notification(body(topic, item), TAG) is None
+    assert read_notification(body(topic, item), TAG).event is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ topics = st.sampled_from((*sorted(CONTACT_TOPICS | CONVERSATION_TOPICS), TAG_TOP
 def test_anything_else_never_raises_more_than_a_refusal(topic: str, item: Any, created: Any) -> None:
     """And an event that comes of it has ids alone."""
     try:
-        event = read_notification(body(topic, item, created_at=created), TAG)
+        _, event = read_notification(body(topic, item, created_at=created), TAG)
     except BadNotification:
         return
     assert event is None or set(event.payload) <= {"contact_id", "conversation_id"}

@@ -5,13 +5,20 @@ Label values are bounded sets and never hold an id; the series of a known set st
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 _PREFIX = "mynatca_intercom"
+
+# Moments of start, which nothing asks for, and which several processes do not have in common.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
+
+_gauge = partial(Gauge, multiprocess_mode="livemostrecent")
+"""Of several processes that export together the one that knew it last tells it: ours are of the whole, not of each."""
 
 
 class ScrapedGauge(Collector):
@@ -60,7 +67,7 @@ RETRIES = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-RATE_LIMIT = Gauge(
+RATE_LIMIT = _gauge(
     "api_rate_limit_calls",
     "Calls that Intercom allows in one window, as its last answer said.",
     namespace=_PREFIX,
@@ -72,7 +79,9 @@ RATE_LIMIT_WAIT = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-RUN_START = Gauge("run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY)
+RUN_START = _gauge(
+    "run_start_timestamp_seconds", "When this run began.", ["kind"], namespace=_PREFIX, registry=REGISTRY
+)
 SOURCE_FALLBACKS = Counter(
     "source_fallbacks",
     "Times that a source of members failed and the next one was asked.",
@@ -91,22 +100,22 @@ CACHE_ANSWERS = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-SOURCE_MEMBERS = Gauge(
+SOURCE_MEMBERS = _gauge(
     "run_source_members", "Members that this run read from the source.", namespace=_PREFIX, registry=REGISTRY
 )
-CONTACTS_LISTED = Gauge(
+CONTACTS_LISTED = _gauge(
     "run_contacts_listed", "Contacts that this run listed in Intercom.", namespace=_PREFIX, registry=REGISTRY
 )
-ACTIONS_PLANNED = Gauge(
+ACTIONS_PLANNED = _gauge(
     "run_actions_planned", "Actions that this run plans to take.", namespace=_PREFIX, registry=REGISTRY
 )
-ACTIONS_DONE = Gauge(
+ACTIONS_DONE = _gauge(
     "run_actions_done",
     "Actions of the plan that are behind this run, whatever came of them.",
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-LAST_ACTION = Gauge(
+LAST_ACTION = _gauge(
     "run_last_action_timestamp_seconds",
     "When this run last finished an action.",
     namespace=_PREFIX,
@@ -127,8 +136,9 @@ BROUGHT_BACK = Counter(
 )
 RECEIVED = Counter(
     "webhook_events",
-    "Notifications of Intercom by what became of them on arrival.",
-    ["outcome"],
+    "Notifications of Intercom by topic (other: nothing is done about it; unknown: unsigned or malformed) and by what "
+    "became of them on arrival.",
+    ["topic", "outcome"],
     namespace=_PREFIX,
     registry=REGISTRY,
 )
@@ -138,6 +148,13 @@ WORKED = Counter(
     ["outcome"],
     namespace=_PREFIX,
     registry=REGISTRY,
+)
+JOB_SECONDS = Histogram(
+    "webhook_job_seconds",
+    "Time that a job was worked, whatever became of it.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
 )
 EVENT_SECONDS = Histogram(
     "webhook_event_seconds",
@@ -160,12 +177,14 @@ LOOKUPS = Counter(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-WAITING = Gauge("webhook_waiting_events", "Events that wait or are being worked.", namespace=_PREFIX, registry=REGISTRY)
-OLDEST = Gauge(
+WAITING = _gauge(
+    "webhook_waiting_events", "Events that wait or are being worked.", namespace=_PREFIX, registry=REGISTRY
+)
+OLDEST = _gauge(
     "webhook_oldest_event_seconds",
     "Age of the oldest event that waits or is being worked.",
     namespace=_PREFIX,
     registry=REGISTRY,
 )
-DEAD = Gauge("webhook_dead_letters", "Events that were given up.", namespace=_PREFIX, registry=REGISTRY)
+DEAD = _gauge("webhook_dead_letters", "Events that were given up.", namespace=_PREFIX, registry=REGISTRY)
 BRAKES = Counter("run_brakes", "Brakes that stopped a run, by class.", ["brake"], namespace=_PREFIX, registry=REGISTRY)

@@ -372,8 +372,25 @@ class WebhookSettings(Settings):
     )
     host: str = Field("127.0.0.1", alias="WEBHOOK_HOST", description="Address to listen on.", examples=["::"])
     port: int = Field(8000, alias="WEBHOOK_PORT", ge=0, le=65535, description="Port to listen on.", examples=["8000"])
+    workers: int = Field(
+        1, alias="WEBHOOK_WORKERS", ge=1, le=32, description="Processes that answer and work.", examples=["2"]
+    )
+    grace_seconds: float = Field(
+        30,
+        alias="WEBHOOK_GRACE_SECONDS",
+        ge=1,
+        le=3600,
+        description="Seconds after SIGTERM in which what is in work is finished; what is not by then, somebody else "
+        "does anew. Kubernetes' terminationGracePeriodSeconds must be at least 15 s longer.",
+        examples=["30"],
+    )
     concurrency: int = Field(
-        10, alias="WEBHOOK_CONCURRENCY", ge=1, le=100, description="Contacts in work at once.", examples=["10"]
+        10,
+        alias="WEBHOOK_CONCURRENCY",
+        ge=1,
+        le=100,
+        description="Contacts that each process works at once.",
+        examples=["10"],
     )
     max_attempts: int = Field(
         10,

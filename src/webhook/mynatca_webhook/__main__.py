@@ -3,24 +3,27 @@
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prometheus_client import start_http_server
-
 from mynatca_intercom import logs
 from mynatca_intercom.members.directory import open_directory
 from mynatca_intercom.metrics import REGISTRY
 from mynatca_intercom.settings import RunSettings, SettingsError, WebhookSettings, load
-from mynatca_webhook.app import build_app
+from mynatca_webhook.exporting import exported, gathered
 from mynatca_webhook.last_resort import cache_of
+from mynatca_webhook.server import run_server
 from mynatca_webhook.service import Configuration
 from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.workers import Workers
 
-EXIT_CODES = "exit codes: 0 done, 1 the store does not answer, 2 wrong usage or settings"
+EXIT_CODES = "exit codes: 0 done, 1 the store does not answer or a port is taken, 2 wrong usage or settings"
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
 
 
 def main() -> None:
@@ -75,15 +78,31 @@ def _moment(text: str) -> datetime:
 def _serve(environment: Mapping[str, str]) -> int:
     configuration = Configuration.read(environment)
     webhook = configuration.webhook
-    cache_of(configuration.cache)  # this process may be the one that exports its age
+    cache_of(configuration.cache)  # this process exports its age
     settings = load(RunSettings, environment)
     with open_directory(environment):  # says now what is wrong with its settings
         asyncio.run(_opened(webhook))
-    logs.set_up(settings.log_level, "webhook")
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, registry=REGISTRY)
-    build_app(environment).run(webhook.host, webhook.port, single_process=True, access_log=False, motd=False)
-    return 0
+    with _listening(webhook) as sock:
+        logs.set_up(settings.log_level, "webhook")
+        if webhook.workers == 1:
+            with exported(settings.metrics_port, REGISTRY):
+                return run_server(environment, sock)
+        with gathered(settings.metrics_port) as folder:
+            return asyncio.run(Workers(environment, sock, webhook.grace_seconds, folder).run(webhook.workers))
+
+
+def _listening(webhook: WebhookSettings) -> socket.socket:
+    """The socket of all server processes.
+
+    Raises:
+        OSError: there is no such address, or somebody else listens there.
+    """
+    try:
+        kind, *_, address = socket.getaddrinfo(webhook.host, webhook.port, type=socket.SOCK_STREAM)[0]
+        both = kind == socket.AF_INET6 and socket.has_dualstack_ipv6()  # `::` means every address, IPv4 too
+        return socket.create_server(address[:2], family=kind, backlog=BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        raise OSError(f"WEBHOOK_HOST {webhook.host}, WEBHOOK_PORT {webhook.port}: {error.strerror}.") from None
 
 
 async def _opened(webhook: WebhookSettings) -> None:

@@ -1,8 +1,6 @@
-"""The server: its routes, and what it does from start to stop."""
+"""The app: its routes, and what every answer has in common."""
 
 import logging
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,39 +8,29 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import SanicException
 from sanic.response import json
 
+from mynatca_webhook import access
 from mynatca_webhook.endpoints import inbox, lookup, notifications, probes
-from mynatca_webhook.service import Service, open_service
+from mynatca_webhook.service import Service
 
 MAX_BODY_BYTES = 1024 * 1024
 
 App = Sanic[Any, Any]
 
+_SENTENCES = {404: "There is no such page.", 405: "This page does not know the method."}
+"""In place of Sanic's own, which quote the address."""
+
 log = logging.getLogger(__name__)
+logging.getLogger("sanic.root").setLevel(logging.WARNING)  # below, it tells addresses with their queries
 
 
-class Context(SimpleNamespace):
-    """What a server process holds; `service` is None while it starts and stops."""
-
-    service: Service | None = None
-
-
-def build_app(environment: Mapping[str, str], name: str = "mynatca-webhook") -> App:
-    """The app that the environment's settings describe; it opens its service when the server starts."""
-    app: App = Sanic(name, configure_logging=False, ctx=Context())
+def build_app(service: Service, name: str = "mynatca-webhook") -> App:
+    """The app that answers with the help of an open service."""
+    app: App = Sanic(name, configure_logging=False, ctx=SimpleNamespace(service=service))
     app.config.MOTD = False
     app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = MAX_BODY_BYTES
-    stack = AsyncExitStack()
-
-    async def start(app: App) -> None:
-        app.ctx.service = await stack.enter_async_context(open_service(environment))
-
-    async def stop(app: App) -> None:
-        app.ctx.service = None
-        await stack.aclose()
-
-    app.register_listener(start, "before_server_start")
-    app.register_listener(stop, "before_server_stop")
+    app.register_middleware(access.begin, "request")
+    app.register_middleware(access.tell, "response")
     app.error_handler.add(SanicException, _refuse)
     app.error_handler.add(Exception, _crash)
     for endpoints in (inbox, lookup, notifications, probes):
@@ -51,7 +39,8 @@ def build_app(environment: Mapping[str, str], name: str = "mynatca-webhook") -> 
 
 
 def _refuse(_request: Request[Any, Any], error: SanicException) -> HTTPResponse:
-    return json({"error": str(error)}, error.status_code)
+    sentence = _SENTENCES.get(error.status_code, str(error))
+    return json({"error": sentence}, error.status_code, error.headers)
 
 
 def _crash(_request: Request[Any, Any], error: Exception) -> HTTPResponse:

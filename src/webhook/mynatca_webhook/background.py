@@ -20,6 +20,11 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def cancel(self) -> None:
+        """Cut it off."""
+        for task in self._tasks:
+            task.cancel()
+
     async def finish(self) -> None:
-        """Return when all of it is done."""
+        """Return when all of it is done; cut off if this is cancelled."""
         await asyncio.gather(*self._tasks, return_exceptions=True)

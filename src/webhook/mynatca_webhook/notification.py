@@ -1,7 +1,7 @@
 """What Intercom notifies us of, reduced to the ids that the work needs; events only wake it up, and it reads anew."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,6 +18,11 @@ CONTACT_TOPICS = frozenset(
 )
 CONVERSATION_TOPICS = frozenset({"conversation.user.created", "conversation.user.replied"})
 TAG_TOPIC = "conversation_part.tag.created"
+
+
+IDLE_TOPICS = frozenset({"ping"})
+"""Known, and nothing is done about them."""
+KNOWN_TOPICS = CONTACT_TOPICS | CONVERSATION_TOPICS | {TAG_TOPIC} | IDLE_TOPICS
 
 
 class BadNotification(Exception):
@@ -39,15 +44,25 @@ class _Envelope(BaseModel):
     data: _Data | None = None
 
 
-def read_notification(body: bytes, tag: str) -> Event | None:
-    """The event to be stored; None for one that nothing is done about: another topic, another tag, a ping.
+class Notification(NamedTuple):
+    """What was notified: one of `KNOWN_TOPICS` or `other`, and the event to be stored.
+
+    The event is None if nothing is done about it: another topic, another tag, a ping.
+    """
+
+    topic: str
+    event: Event | None
+
+
+def read_notification(body: bytes, tag: str) -> Notification:
+    """What a notification says.
 
     Raises:
         BadNotification: it is not JSON, or not a notification.
     """
     try:
         envelope = _Envelope.model_validate_json(body)
-        return _event(envelope, tag)
+        return Notification(envelope.topic if envelope.topic in KNOWN_TOPICS else "other", _event(envelope, tag))
     except (ValidationError, ValueError, OverflowError):
         raise BadNotification("the body is no notification of Intercom's") from None
 

@@ -1,13 +1,13 @@
 """What the endpoints need, open from start to stop of a server process."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 from sanic import Request
-from sanic.exceptions import ServiceUnavailable
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.members.directory import Directory, open_directory
@@ -22,9 +22,12 @@ from mynatca_intercom.settings import (
 from mynatca_webhook.background import Background
 from mynatca_webhook.engine import Engine
 from mynatca_webhook.last_resort import with_cache
+from mynatca_webhook.measuring import measured
 from mynatca_webhook.pruning import pruned
 from mynatca_webhook.store.event_store import EventStore, open_store
 from mynatca_webhook.worker import Worker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class Configuration:
 class Service:
     """The parts of a running server process.
 
-    `work` is the task that works the stored events; it ends when the server stops, and only then. `background` holds
-    what requests began and must come to its end.
+    `work` is the task that works the stored events; it ends when the service is drained, and only then. `background`
+    holds what requests began and must come to its end.
     """
 
     configuration: Configuration
@@ -66,13 +69,27 @@ class Service:
     client: IntercomClient
     members: Directory
     engine: Engine
+    worker: Worker
     work: asyncio.Task[None]
     background: Background
+
+    async def drain(self, end: float) -> None:
+        """Begin no more jobs, and return when what is in work is finished.
+
+        What is not by `end`, a moment of the running loop's clock, is cut off as by a kill: the claims of its jobs run
+        out, and somebody else does them.
+        """
+        self.worker.stop()
+        try:
+            async with asyncio.timeout_at(end):
+                await asyncio.gather(self.work, self.background.finish(), return_exceptions=True)
+        except TimeoutError:
+            log.warning("what is in work takes too long, and is left to others")
 
 
 @asynccontextmanager
 async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]:
-    """Open everything and work the stored events; at the end finish the jobs in work.
+    """Open everything and work the stored events; what is in work at the end, as nobody drained it, is cut off.
 
     Raises:
         SettingsError: a setting is missing or malformed.
@@ -84,6 +101,7 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         members = await stack.enter_async_context(with_cache(directory, settings.cache))
         store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
         await stack.enter_async_context(pruned(store, settings.webhook.keep_days))
+        await stack.enter_async_context(measured(store))
         client = await stack.enter_async_context(IntercomClient(settings.intercom))
         engine = Engine(
             client, members, store.journal, intercom=settings.intercom, rules=settings.rules, tags=settings.tags
@@ -92,20 +110,14 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         work = asyncio.create_task(worker.run())
         background = Background()
         try:
-            yield Service(settings, store, client, members, engine, work, background)
+            yield Service(settings, store, client, members, engine, worker, work, background)
         finally:
-            worker.stop()
-            await background.finish()
-            await work
+            work.cancel()
+            background.cancel()
+            await asyncio.gather(work, background.finish(), return_exceptions=True)
 
 
 def service_of(request: Request[Any, Any]) -> Service:
-    """The open service.
-
-    Raises:
-        ServiceUnavailable: the server starts or stops.
-    """
-    service: Service | None = request.app.ctx.service
-    if service is None:
-        raise ServiceUnavailable("Not ready.")
+    """The open service."""
+    service: Service = request.app.ctx.service
     return service

@@ -55,7 +55,7 @@ class Worker:
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop`; then return when the jobs in work are finished."""
+        """Work until `stop`; then return when the jobs in work are finished, or cut them off when cancelled."""
         while not self._stop.is_set():
             try:
                 await self._turn()
@@ -76,7 +76,6 @@ class Worker:
             task = asyncio.create_task(self._finish(job))
             self._running.add(task)
             task.add_done_callback(self._ended)
-        await self._measure()
         if not free:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
         elif not jobs:
@@ -87,12 +86,6 @@ class Worker:
         self._running.discard(task)
         if not task.cancelled() and task.exception():
             log.error("a job crashed", exc_info=task.exception())
-
-    async def _measure(self) -> None:
-        depth = await self._store.depth()
-        metrics.WAITING.set(depth.waiting + depth.claimed)
-        metrics.OLDEST.set(depth.oldest_seconds)
-        metrics.DEAD.set(depth.dead)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -128,8 +121,9 @@ class Worker:
 
     async def _reason_to_put_off(self, job: Job) -> str | None:
         try:
-            async with asyncio.timeout(LONGEST_WORK_SECONDS), self._claimed(job):
-                await self._work(job)
+            with metrics.JOB_SECONDS.time():
+                async with asyncio.timeout(LONGEST_WORK_SECONDS), self._claimed(job):
+                    await self._work(job)
         except (PutOff, CannotResync) as error:
             return str(error)
         except (IntercomError, SourceError) as error:
