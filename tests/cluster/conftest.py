@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from support.api_proxy import ApiProxy, api_proxy
-from support.cluster import Namespace, api_client, api_server, cluster_is_there, kubectl, until
+from support.cluster import WORLD, Namespace, api_client, api_server, cluster_is_there, kubectl, until
 from support.operator_process import Operator
 
 INSTALL = yaml.safe_load((Path(__file__).parent / "install.yaml").read_text())["items"]
 DEFINITION = Path(__file__).parents[2] / "charts" / "mynatca-intercom" / "files" / "intercomaudits.yaml"
 CRONJOB = next(each for each in INSTALL if each["kind"] == "CronJob")
-WORLD = {"members": 200, "seed": 1, "contacts": "troubled"}
 TEMPLATE = {"apiVersion": "batch/v1", "kind": "Job", **CRONJOB["spec"]["jobTemplate"]}
 
 

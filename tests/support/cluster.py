@@ -19,6 +19,8 @@ T = TypeVar("T")
 Object = dict[str, Any]
 KUBECTL = shutil.which("kubectl") or ""
 
+WORLD = {"members": 200, "seed": 1}
+"""What every test's sandbox begins with."""
 PATHS = {
     "configmaps": "api/v1",
     "events": "api/v1",

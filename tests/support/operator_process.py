@@ -74,7 +74,7 @@ class Operator:
     @property
     def log(self) -> str:
         """All that it has said, over all starts."""
-        return self.log_file.read_text()
+        return self.log_file.read_text() if self.log_file.exists() else ""
 
     @property
     def container(self) -> Object:

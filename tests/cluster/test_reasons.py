@@ -1,0 +1,150 @@
+"""Every reason for which a run can fail, brought about for real."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from support.cluster import Namespace, until
+from support.operator_process import Operator
+
+NOBODY = "0" * 24
+PYTHON = "/venv/bin/python"
+
+Fault = Callable[[Namespace, Operator], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A reason, what brings it about, and a word that the message has to have."""
+
+    reason: str
+    fault: Fault
+    says: str
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+def runs(code: str) -> Fault:
+    """The pod runs something else than `mynatca-syncjob`."""
+
+    def fault(_namespace: Namespace, operator: Operator) -> None:
+        operator.container["command"] = [PYTHON, "-c", code]
+
+    return fault
+
+
+def setting(name: str, value: str) -> Fault:
+    def fault(_namespace: Namespace, operator: Operator) -> None:
+        operator.container["env"].append({"name": name, "value": value})
+
+    return fault
+
+
+def container(**fields: Any) -> Fault:
+    return lambda _namespace, operator: operator.container.update(fields)
+
+
+def pod(**fields: Any) -> Fault:
+    return lambda _namespace, operator: operator.template["spec"]["template"]["spec"].update(fields)
+
+
+def sandbox(**options: Any) -> Fault:
+    def fault(namespace: Namespace, _operator: Operator) -> None:
+        namespace.sandbox("PATCH", "options", options)
+
+    return fault
+
+
+def quota(**hard: str) -> Fault:
+    limits = {name.replace("_", "/"): value for name, value in hard.items()}
+
+    def fault(namespace: Namespace, _operator: Operator) -> None:
+        metadata, spec = {"name": "tight"}, {"hard": limits}
+        namespace.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": spec})
+        # The quota controller takes a moment to count; until then nothing is let in, and for another reason.
+        namespace.kubectl("wait", "--for=jsonpath={.status.hard}", "resourcequota/tight", "--timeout=30s")
+
+    return fault
+
+
+def many_updates(namespace: Namespace, _operator: Operator) -> None:
+    namespace.sandbox("PUT", "world", {"members": 200, "contacts": "synced"})
+    namespace.sandbox("POST", "members/change", {"count": 120, "seed": 1})
+
+
+def nothing(_namespace: Namespace, _operator: Operator) -> None:
+    pass
+
+
+def evicted(namespace: Namespace, operator: Operator) -> None:
+    """The pod fills a volume beyond its size, for which kubelet evicts it."""
+    runs("import time; open('/tmp/much', 'wb').write(bytes(2**23)); time.sleep(300)")(namespace, operator)
+    operator.container["volumeMounts"].append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108
+    volumes = operator.template["spec"]["template"]["spec"]["volumes"]
+    volumes.append({"name": "tmp", "emptyDir": {"sizeLimit": "1Mi"}})
+
+
+ONCE = {"backoffLimit": 0}
+SOON = {"startDeadlineSeconds": 8}
+UNKNOWN = {"mode": "ManualUpdate", "manualUpdate": {"mappings": [{"contactId": NOBODY, "memberNumber": "1"}]}}
+
+CASES = (
+    Case("InvalidSettings", setting("INTERCOM_REGION", "mars"), "settings"),
+    Case("RowsFailed", nothing, "rows", UNKNOWN),
+    Case("Braked", many_updates, "members", {"mode": "Sync"}),
+    Case("CredentialsRefused", sandbox(access_token="another"), "token"),
+    Case("RunFailed", setting("SUPABASE_URL", "http://sandbox:1"), "", ONCE),
+    Case("Crashed", runs("import os; os._exit(9)"), "exit code 9", ONCE),
+    Case("ResultMissing", runs(""), "summary"),
+    Case("ResultMissing", runs("open('/dev/termination-log', 'w').write('{')"), "summary"),
+    Case("OOMKilled", container(resources={"limits": {"memory": "32Mi"}}), "memory", ONCE),
+    Case("Evicted", evicted, "evicted", ONCE),
+    Case("DeadlineExceeded", sandbox(latency=2), "activeDeadlineSeconds", {"activeDeadlineSeconds": 4}),
+    Case("ImagePullBackOff", container(image="mynatca-intercom/missing:dev"), "mynatca-intercom/missing:dev", SOON),
+    Case("CannotStart", container(envFrom=[{"secretRef": {"name": "missing"}}]), '"missing"', SOON),
+    Case("Unschedulable", pod(nodeSelector={"no": "such-node"}), "node", SOON),
+    Case("Unschedulable", container(resources={"requests": {"memory": "1Ti"}}), "memory", SOON),
+    Case("StartDeadlineExceeded", pod(schedulingGates=[{"name": "example.com/wait"}]), "", SOON),
+    Case("QuotaExceeded", quota(**{"count/jobs.batch": "0"}), "tight", SOON),
+    Case("QuotaExceeded", quota(pods="1"), "tight", SOON),
+    Case("AdmissionRefused", pod(hostNetwork=True), "restricted", SOON),
+    Case("InvalidJob", pod(restartPolicy="Always"), "restartPolicy", SOON),
+)
+
+
+@pytest.fixture(autouse=True)
+def _as_before(namespace: Namespace, operator: Operator) -> Any:
+    """Take away what faults leave in the namespace."""
+    assert operator
+    yield
+    namespace.sandbox("PATCH", "options", {"access_token": "sandbox-token", "latency": 0})
+    namespace.kubectl("delete", "resourcequota", "--all")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
+def test_the_reason_is_the_real_one(case: Case, namespace: Namespace, operator: Operator) -> None:
+    case.fault(namespace, operator)
+    operator.start()
+    audit = namespace.audit("run", **{"mode": "Audit"} | case.spec)
+    namespace.kubectl("wait", "--for=condition=Failed", "intercomaudit/run", "--timeout=90s")
+    failed = audit.condition("Failed")
+    assert failed["reason"] == case.reason, failed
+    assert case.says in failed["message"]
+    assert audit.condition("Complete")["status"] == "False"
+    until(lambda: _told(namespace, case.reason), "an event that says so")
+    if case.fault is many_updates:
+        assert audit.status["result"]["brakes"] == ["update"]
+
+
+def test_what_keeps_a_run_from_starting_is_told_while_it_waits(namespace: Namespace, operator: Operator) -> None:
+    operator.container["image"] = "mynatca-intercom/missing:dev"
+    operator.start()
+    audit = namespace.audit("run", mode="Audit")
+    until(lambda: "ImagePullBackOff" in audit.status.get("message", ""), "the message names it")
+    assert audit.status["phase"] == "Pending"
+
+
+def _told(namespace: Namespace, reason: str) -> bool:
+    events = namespace.find("events", fieldSelector=f"involvedObject.kind=IntercomAudit,reason={reason}")
+    return [each["type"] for each in events] != [] and all(each["type"] == "Warning" for each in events)
