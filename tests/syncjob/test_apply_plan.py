@@ -4,6 +4,7 @@ import copy
 import json
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,10 @@ from hypothesis import strategies as st
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.generate import WorldOptions, generate
-from mynatca_sandbox.world.model import Contact, Conversation, World
+from mynatca_sandbox.world.model import Contact, Conversation, Note, World
 from mynatca_syncjob.mappings import Decision, read_mappings
 from support.runs import Run, Runner, end_state
-from support.worlds import EMAILS, NOW, decisions, member_row, rules, world_of, worlds
+from support.worlds import ADMIN, EMAILS, NOW, decisions, member_row, rules, world_of, worlds
 
 Start = Callable[..., Sandbox]
 Line = dict[str, Any]
@@ -191,15 +192,14 @@ def test_what_changed_meanwhile_is_left_out_and_counted(
     assert (counts["not_approved"] > 0) <= bool(text(fresh.actions) - text(run.actions))
 
 
-@pytest.mark.parametrize("command", ["sync", "audit"])
-def test_killed_anywhere_and_run_again_it_goes_on(start_sandbox: Start, tmp_path: Path, command: str) -> None:
+def test_killed_anywhere_and_run_again_it_goes_on(start_sandbox: Start, tmp_path: Path) -> None:
     """SIGKILL at eight random points of an approved run: at the end all is as if nothing had happened."""
     world = generate(WorldOptions(members=200, seed=7))
     released = [flag for brake in ("create", "update", "archive") for flag in ("--release", brake)]
     calm = Runner(start_sandbox(copy.deepcopy(world), Options(limit=None)), tmp_path / "calm")
-    calm.run(command, *released)
+    calm.audit(*released)
     runner = Runner(start_sandbox(world, Options(limit=None)), tmp_path / "killed")
-    plan = runner.run(command, "--dry-run", *released)
+    plan = runner.audit("--dry-run", *released)
     runner.sandbox.options = Options(limit=None, latency=0.02)
 
     moments = random.Random(11)
@@ -218,6 +218,58 @@ def test_killed_anywhere_and_run_again_it_goes_on(start_sandbox: Start, tmp_path
     assert end_state(runner.sandbox) == end_state(calm.sandbox)
     assert last.result["counts"]["not_approved"] == 0
     assert NO_LONGER_SO not in last.result["findings"]
+
+
+def entangled() -> World:
+    """A member with an older user that has all there is to hand over, and one with nothing but leads."""
+    rows = [member_row("1001", "ann@example.com"), member_row("1002", "bo@example.com", "Bo", "Kim")]
+    older = Contact("a" * 24, "user", NOW - 9000, NOW - 9000, external_id="1001", email="ann@example.com")
+    older.tag_ids, older.notes = ["101", "102"], [Note("9001", "<p>Called</p>", NOW - 8000, ADMIN)]
+    kept = Contact("b" * 24, "user", NOW - 5000, NOW - 5000, email="ann@example.com", name="Ann Lee")
+    leads = [
+        Contact(each * 24, "lead", NOW - 4000 + i, NOW - 4000 + i, email="bo@example.com", name=f"Bo {i}")
+        for i, each in enumerate("cde")
+    ]
+    lead = Contact("f" * 24, "lead", NOW - 3000, NOW - 3000, email="ann@example.com", phone="+13125550142")
+    world = world_of(rows, [older, kept, *leads, lead])
+    world.conversations = [Conversation(str(5000 + i), ["a" * 24], NOW - 500, NOW - 400, "open") for i in range(2)]
+    return world
+
+
+def test_killed_at_each_write_it_goes_on(start_sandbox: Start, tmp_path: Path) -> None:
+    """SIGKILL while the n-th write is under way, for every n: what a member still lacks is as approved as the whole."""
+    calm = Runner(start_sandbox(entangled(), Options(limit=None)), tmp_path / "calm")
+    calm.audit()
+    writes = len(intents(Run(0, tmp_path / "calm" / "run-1")))
+    assert writes > 10
+    sandbox = start_sandbox(entangled(), Options(limit=None))
+
+    for nth in range(1, writes + 1):
+        sandbox.reset(entangled())
+        runner = Runner(sandbox, tmp_path / str(nth))
+        plan = runner.audit("--dry-run")
+        flags = (plan.folder.name, "--digest", plan.result["plan_digest"])
+        process = runner.start(*flags, command="apply-plan", RUN_ID="approved", INTERCOM_CONCURRENCY="1")
+        sandbox.before = kill_at(nth, process)
+        process.communicate()
+        sandbox.before = None
+        last = approve(runner, plan, RUN_ID="approved")
+
+        assert (process.returncode, last.exit_code) == (-signal.SIGKILL, 0)
+        assert end_state(sandbox) == end_state(calm.sandbox)
+        assert last.result["counts"]["not_approved"] == 0
+        assert NO_LONGER_SO not in last.result["findings"]
+
+
+def kill_at(nth: int, process: "subprocess.Popen[str]") -> Callable[[str, str], None]:
+    """What kills the process as soon as its n-th write has arrived, which then takes effect unanswered."""
+    writes = iter(range(1, nth + 1))
+
+    def before(method: str, path: str) -> None:
+        if method != "GET" and not path.endswith("/search") and next(writes, nth) == nth:
+            process.kill()
+
+    return before
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mynatca_intercom.metrics import REGISTRY
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from support.runs import Runner
 from support.worlds import member_row, world_of
+
+PROGRESS = ("actions_planned", "actions_done", "last_action_timestamp_seconds")
 
 
 @pytest.fixture
@@ -42,6 +45,19 @@ def test_a_created_contact_is_archived_and_the_page_says_so(runner: Runner) -> N
     assert (undo.exit_code, contact.archived) == (0, True)
     assert undo.result["counts"]["restored"] == 1
     assert "undo of run night" in (undo.folder / "report.html").read_text()
+
+
+def test_metrics_show_how_far_it_is(runner: Runner) -> None:
+    """What the operator reads while it runs; a run that only plans begins, and stays, at nothing done."""
+    value = REGISTRY.get_sample_value
+    runner.undo("night")
+    taken_back = [value(f"mynatca_intercom_run_{name}") for name in PROGRESS]
+
+    runner.sync("--dry-run")
+
+    assert taken_back[:2] == [1, 1]
+    assert taken_back[2]
+    assert [value(f"mynatca_intercom_run_{name}") for name in PROGRESS] == [0, 0, 0]
 
 
 def test_more_than_500_archives_need_a_persons_word(start_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
