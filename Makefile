@@ -67,7 +67,7 @@ docs: $(READY) ## Write the generated pages of docs/
 
 .PHONY: bench
 bench: $(READY) ## Measure everything anew into benchmarks/results.json (about 25 minutes)
-	@$(BIN)/python -m benchmarks.run $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(ARGS)
 	@$(BIN)/python tools/generate_docs.py
 
 .PHONY: lock

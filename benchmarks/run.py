@@ -16,6 +16,7 @@ from benchmarks.crash import crash
 from benchmarks.figures import Figures
 from benchmarks.quality import quality
 from benchmarks.undo import undo
+from benchmarks.webhook import webhook
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "undo": undo,
     "crash": crash,
     "audit": audit,
+    "webhook": webhook,
 }
 
 

@@ -1,0 +1,126 @@
+"""How fast a notification is acknowledged, against a bare server that appends it to a file on the same disk.
+
+Both are measured in one run, by turns, while the other one has nothing to do. Ours works what it accepted meanwhile.
+"""
+
+import os
+import random
+import statistics
+import time
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.deliveries import Answer, Delivery, body_of, deliver, flood, sender
+from benchmarks.figures import Figures
+from benchmarks.services import Server, bare_server, replicas, sqlite_store, wait_for_the_end
+from mynatca_sandbox.options import Options
+from mynatca_sandbox.server import Sandbox
+from mynatca_sandbox.world.generate import WorldOptions, generate
+from mynatca_sandbox.world.mapping import ATTRIBUTES
+from mynatca_sandbox.world.model import Contact, World
+from mynatca_sandbox.world.population import is_eligible
+from mynatca_sandbox.world.workspace import LEGACY_ATTRIBUTES, Workspace
+
+PER_SECOND = 100
+TURNS = 5
+TURN_SECONDS = 10
+FLOODS = 5
+FLOOD_EVENTS = 1_000
+CALLERS = 32
+SYNCS = 500
+
+
+def people(how_many: int) -> tuple[World, list[Contact]]:
+    """A workspace of leads who are members, each of which costs three calls."""
+    world = generate(WorldOptions(members=how_many * 2, contacts="none", now=int(time.time())))
+    place = Workspace(world, random.Random(5))
+    place.define_attributes(ATTRIBUTES + LEGACY_ATTRIBUTES)
+    emails: dict[str, list[Any]] = {}
+    for row in world.tables["members"]:
+        emails.setdefault((row["email"] or "").strip().lower(), []).append(row)
+    alone = [rows[0] for email, rows in emails.items() if email and len(rows) == 1 and is_eligible(rows[0])]
+    return world, [place.lead(row, email=row["email"].strip().lower()) for row in alone[:how_many]]
+
+
+class Events:
+    """Makes deliveries, each with an id of its own."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def of(self, contact: Contact, url: str, at: float = 0) -> Delivery:
+        """One that tells of a contact."""
+        name = f"notif_{next(self._numbers)}"
+        return Delivery(at, name, url, body_of(name, "contact.lead.created", {"type": "contact", "id": contact.id}))
+
+
+def acknowledge() -> Figures:
+    """Latency at 100 events a second, and how many a second are taken at most."""
+    world, leads = people(TURNS * TURN_SECONDS * PER_SECOND)
+    with (
+        Sandbox(world, Options(limit=None)) as sandbox,
+        sqlite_store() as store,
+        replicas(1, sandbox.url, store) as [ours],
+        bare_server() as bare,
+        sender() as submit,
+    ):
+        events = Events()
+
+        def turn(server: Server, contacts: list[Contact]) -> list[Answer]:
+            sent = [events.of(contact, server.url, index / PER_SECOND) for index, contact in enumerate(contacts)]
+            answers: list[Answer] = submit(deliver, sent, time.time() + 1, None).result()
+            wait_for_the_end(store)
+            return answers
+
+        def rate(server: Server) -> float:
+            sent = [events.of(contact, server.url) for contact in leads[:FLOOD_EVENTS]]
+            answered: float = submit(flood, sent, CALLERS).result()
+            wait_for_the_end(store)
+            return answered
+
+        lots = [leads[first::TURNS] for first in range(TURNS)]
+        for server in (ours, bare):  # make them warm
+            turn(server, leads[:100])
+        pairs = [(turn(ours, lot), turn(bare, lot)) for lot in lots]
+        rates = [(rate(ours), rate(bare)) for _ in range(FLOODS)]
+    own, others = ([answer for pair in pairs for answer in pair[side]] for side in (0, 1))
+    own_rate, bare_rate = (statistics.median(pair[side] for pair in rates) for side in (0, 1))
+    print(f"  rates: {rates}")
+    return {
+        "webhook.fsync_ms": (round(fsync_ms(), 2), "ms", ""),
+        "webhook.ack_p99_ms": (_ms(own, 0.99), "ms", "≤ 100"),
+        "webhook.ack_median_ms": (_ms(own, 0.5), "ms", ""),
+        "webhook.bare_ack_p99_ms": (_ms(others, 0.99), "ms", ""),
+        "webhook.bare_ack_median_ms": (_ms(others, 0.5), "ms", ""),
+        "webhook.ack_ratio_to_bare": (round(_ms(own, 0.99) / _ms(others, 0.99), 2), "ratio", "≤ 3"),
+        "webhook.ack_median_ratio_to_bare": (round(_ms(own, 0.5) / _ms(others, 0.5), 2), "ratio", ""),
+        "webhook.events_per_second": (round(own_rate), "1/s", ""),
+        "webhook.bare_events_per_second": (round(bare_rate), "1/s", ""),
+        "webhook.throughput_ratio_to_bare": (round(own_rate / bare_rate, 2), "ratio", "≥ 0.5"),
+    }
+
+
+def _ms(answers: list[Answer], share: float) -> float:
+    """The time within which so large a share was answered 200, in milliseconds."""
+    if any(answer.status != 200 for answer in answers):
+        raise SystemExit(f"{sum(answer.status != 200 for answer in answers)} events were not taken")
+    times = sorted(answer.seconds for answer in answers)
+    return round(times[int(share * (len(times) - 1))] * 1000, 2)
+
+
+def fsync_ms() -> float:
+    """What the disk allows: the median time of an append of one event's size and its sync, in milliseconds."""
+    with TemporaryDirectory() as folder:
+        file = os.open(Path(folder) / "file", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        times = [_sync_once(file) for _ in range(SYNCS)]
+        os.close(file)
+    return statistics.median(times) * 1000
+
+
+def _sync_once(file: int) -> float:
+    started = time.perf_counter()
+    os.write(file, b"x" * 300)
+    os.fsync(file)
+    return time.perf_counter() - started
