@@ -214,12 +214,18 @@ class ModelCluster:
         for _ in range(rounds):
             before = dict(self.audits)
             self.sweep()
-            awaited = {audit.status.job_name for audit in self.audits.values() if not audit.status.is_terminal}
             if before == self.audits and not [job for job in self.mine() if job.state == "active" or job.deleting]:
                 return
-            self.now += timedelta(seconds=60)
-            for job in self.mine():
-                if job.deleting:
-                    self.vanishes(job.name)
-                elif job.state == "active" and job.name in awaited and (job.started or job.ending is None):
-                    self.completes(job.name)
+            self.go_on()
+
+    def go_on(self) -> None:
+        """A minute goes by: Jobs that a run waits for start or complete, what is being deleted is gone."""
+        self.now += timedelta(seconds=60)
+        awaited = {audit.status.job_name for audit in self.audits.values() if not audit.status.is_terminal}
+        for job in self.mine():
+            if job.deleting:
+                self.vanishes(job.name)
+            elif job.state == "active" and job.name in awaited and job.started:
+                self.completes(job.name)
+            elif job.state == "active" and job.name in awaited and job.ending is None:
+                self.runs(job.name)

@@ -147,7 +147,8 @@ class _Course:
 
     def _is_stopping(self) -> bool:
         """Whether it was suspended and its Job is still there; another may not run in its folder beside it."""
-        return self._status.is_true("Suspended") and self._audit.is_launched and self._job() is not None
+        suspended = self._status.is_true("Suspended") and not self._awaits_approval()
+        return suspended and self._audit.is_launched and self._job() is not None
 
     def _stops(self) -> Sequence[StopJob]:
         """Jobs that should not go on; an earlier decision to stop them may have been lost."""
