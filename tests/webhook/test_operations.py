@@ -145,6 +145,20 @@ class TestStopping:
         service.start()
         wait_until(lambda: lead.external_id == ANN, seconds=60)
 
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_a_database_that_does_not_answer_keeps_nobody_waiting(
+        self, service: Service, lead: Contact, workers: str
+    ) -> None:
+        """Its clients wait in threads, which nobody can interrupt."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            patient = {"SUPABASE_TIMEOUT_SECONDS": "3600", "WEBHOOK_GRACE_SECONDS": "1"}
+            service.start(SUPABASE_URL=url, WEBHOOK_WORKERS=workers, **patient)
+            service.send(notification(lead.id))
+            with silent.accept()[0]:
+                assert service.stop() == 0
+        assert service.errors == ""
+
     def test_idle_connections_keep_nobody_waiting(self, service: Service) -> None:
         service.start(WEBHOOK_GRACE_SECONDS="3600")
         with httpx.Client() as client, socket.create_connection(("127.0.0.1", service.port)):

@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvloop
@@ -41,6 +43,8 @@ def run_server(environment: Mapping[str, str], sock: socket.socket, lifeline: in
 async def _serve(environment: Mapping[str, str], sock: socket.socket, lifeline: int | None) -> int:
     stop = _stop_signal(lifeline)
     loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(thread_name_prefix="asking")
+    loop.set_default_executor(executor)
     async with open_service(environment) as service:
         server = await _listening(build_app(service), sock)
         log.info("ready")
@@ -49,6 +53,8 @@ async def _serve(environment: Mapping[str, str], sock: socket.socket, lifeline: 
         await service.drain(end)  # meanwhile requests are answered
         await _close(server, end)
     log.info("stopped")
+    executor.shutdown(wait=False, cancel_futures=True)
+    _leave_behind("asking", int(failed))
     return int(failed)
 
 
@@ -101,6 +107,19 @@ async def _close(server: AsyncioServer, end: float) -> None:
     for connection in tuple(server.connections):
         connection.abort()
     await asyncio.wait({closed}, timeout=1)
+
+
+def _leave_behind(threads: str, exit_code: int) -> None:
+    """End this process at once if some of these threads are busy still, as Python would wait for them.
+
+    They read from a database that does not answer, for somebody who is gone.
+    """
+    busy = [thread for thread in threading.enumerate() if thread.name.startswith(threads)]
+    for thread in busy:
+        thread.join(0.1)
+    if any(thread.is_alive() for thread in busy):
+        logging.shutdown()
+        os._exit(exit_code)
 
 
 def main() -> None:
