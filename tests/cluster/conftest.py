@@ -83,3 +83,4 @@ def operator(namespace: Namespace, proxy: ApiProxy, tmp_path: Path) -> Iterator[
 def _clean(namespace: Namespace) -> None:
     namespace.kubectl("delete", "intercomaudits", "--all", "--wait=true", "--timeout=60s")
     until(lambda: not namespace.find("jobs"), "all Jobs are gone")
+    namespace.kubectl("delete", "events", "--all")

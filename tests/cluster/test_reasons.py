@@ -57,10 +57,8 @@ def sandbox(**options: Any) -> Fault:
 
 
 def quota(**hard: str) -> Fault:
-    limits = {name.replace("_", "/"): value for name, value in hard.items()}
-
     def fault(namespace: Namespace, _operator: Operator) -> None:
-        metadata, spec = {"name": "tight"}, {"hard": limits}
+        metadata, spec = {"name": "tight"}, {"hard": hard}
         namespace.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": spec})
         # The quota controller takes a moment to count; until then nothing is let in, and for another reason.
         namespace.kubectl("wait", "--for=jsonpath={.status.hard}", "resourcequota/tight", "--timeout=30s")
@@ -89,28 +87,30 @@ ONCE = {"backoffLimit": 0}
 SOON = {"startDeadlineSeconds": 8}
 UNKNOWN = {"mode": "ManualUpdate", "manualUpdate": {"mappings": [{"contactId": NOBODY, "memberNumber": "1"}]}}
 
-CASES = (
-    Case("InvalidSettings", setting("INTERCOM_REGION", "mars"), "settings"),
-    Case("RowsFailed", nothing, "rows", UNKNOWN),
-    Case("Braked", many_updates, "members", {"mode": "Sync"}),
-    Case("CredentialsRefused", sandbox(access_token="another"), "token"),
-    Case("RunFailed", setting("SUPABASE_URL", "http://sandbox:1"), "", ONCE),
-    Case("Crashed", runs("import os; os._exit(9)"), "exit code 9", ONCE),
-    Case("ResultMissing", runs(""), "summary"),
-    Case("ResultMissing", runs("open('/dev/termination-log', 'w').write('{')"), "summary"),
-    Case("OOMKilled", container(resources={"limits": {"memory": "32Mi"}}), "memory", ONCE),
-    Case("Evicted", evicted, "evicted", ONCE),
-    Case("DeadlineExceeded", sandbox(latency=2), "activeDeadlineSeconds", {"activeDeadlineSeconds": 4}),
-    Case("ImagePullBackOff", container(image="mynatca-intercom/missing:dev"), "mynatca-intercom/missing:dev", SOON),
-    Case("CannotStart", container(envFrom=[{"secretRef": {"name": "missing"}}]), '"missing"', SOON),
-    Case("Unschedulable", pod(nodeSelector={"no": "such-node"}), "node", SOON),
-    Case("Unschedulable", container(resources={"requests": {"memory": "1Ti"}}), "memory", SOON),
-    Case("StartDeadlineExceeded", pod(schedulingGates=[{"name": "example.com/wait"}]), "", SOON),
-    Case("QuotaExceeded", quota(**{"count/jobs.batch": "0"}), "tight", SOON),
-    Case("QuotaExceeded", quota(pods="1"), "tight", SOON),
-    Case("AdmissionRefused", pod(hostNetwork=True), "restricted", SOON),
-    Case("InvalidJob", pod(restartPolicy="Always"), "restartPolicy", SOON),
-)
+CASES = {
+    "a wrong setting": Case("InvalidSettings", setting("INTERCOM_REGION", "mars"), "INTERCOM_REGION"),
+    "failed rows": Case("RowsFailed", nothing, "1 failed", UNKNOWN),
+    "a brake": Case("Braked", many_updates, "update 120 contacts", {"mode": "Sync"}),
+    "a wrong token": Case("CredentialsRefused", sandbox(access_token="another"), "INTERCOM_ACCESS_TOKEN"),
+    "a source that is down": Case("RunFailed", setting("SUPABASE_URL", "http://sandbox:1"), "Supabase", ONCE),
+    "a crash": Case("Crashed", runs("import os; os._exit(9)"), "exit code 9", ONCE),
+    "no summary": Case("ResultMissing", runs(""), "summary"),
+    "half a summary": Case("ResultMissing", runs("open('/dev/termination-log', 'w').write('{')"), "summary"),
+    "too little memory": Case("OOMKilled", container(resources={"limits": {"memory": "32Mi"}}), "memory", ONCE),
+    "a full volume": Case("Evicted", evicted, "evicted", ONCE),
+    "too slow": Case("DeadlineExceeded", sandbox(latency=2), "activeDeadlineSeconds", {"activeDeadlineSeconds": 4}),
+    "no image": Case(
+        "ImagePullBackOff", container(image="mynatca-intercom/none:dev"), "mynatca-intercom/none:dev", SOON
+    ),
+    "no secret": Case("CannotStart", container(envFrom=[{"secretRef": {"name": "missing"}}]), '"missing"', SOON),
+    "no such node": Case("Unschedulable", pod(nodeSelector={"no": "such-node"}), "node", SOON),
+    "no room": Case("Unschedulable", container(resources={"requests": {"memory": "1Ti"}}), "memory", SOON),
+    "a gate": Case("StartDeadlineExceeded", pod(schedulingGates=[{"name": "example.com/wait"}]), "", SOON),
+    "a quota of Jobs": Case("QuotaExceeded", quota(**{"count/jobs.batch": "0"}), "tight", SOON),
+    "a quota of pods": Case("QuotaExceeded", quota(pods="1"), "tight", SOON),
+    "Pod Security": Case("AdmissionRefused", pod(hostNetwork=True), "restricted", SOON),
+    "a wrong template": Case("InvalidJob", pod(restartPolicy="Always"), "restartPolicy", SOON),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def _as_before(namespace: Namespace, operator: Operator) -> Any:
     namespace.kubectl("delete", "resourcequota", "--all")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_reason_is_the_real_one(case: Case, namespace: Namespace, operator: Operator) -> None:
     case.fault(namespace, operator)
     operator.start()
