@@ -175,8 +175,8 @@ def test_what_changed_meanwhile_is_left_out_and_counted(
     plan = runner.run(*arguments(command, folder), "--dry-run")
     for what, which in happened:
         change(world, what, which)
+    sandbox.reset(world)
     fresh = runner.run(*arguments(command, folder), "--dry-run")
-    writes = sandbox.calls.writes
 
     run = approve(runner, plan)
 
@@ -184,7 +184,7 @@ def test_what_changed_meanwhile_is_left_out_and_counted(
     assert text(run.actions) <= text(plan.actions) & text(fresh.actions)
     about = {name for action in run.actions for name in subjects(action)}
     assert [line for line in intents(run) if not subjects(line) & about] == []
-    assert (sandbox.calls.writes > writes) <= bool(run.actions)
+    assert (sandbox.calls.writes > 0) <= bool(run.actions)
     counts = run.result["counts"]
     assert sum(counts.values()) == run.result["seen"] == fresh.result["seen"]
     missed = [finding for finding in run.findings if finding["reason"] == NO_LONGER_SO]
@@ -386,6 +386,7 @@ class TestWhatThePlanSays:
 
         assert run.exit_code == 4
         assert [brake["brake"] for brake in run.result["brakes"]] == ["source"]
+        assert "make a new plan with --release source" in run.result["message"]
 
     def test_brakes_measure_what_is_kept(self, runner: Runner) -> None:
         """Twenty members joined since; to create them all would be too much, and none of them is approved."""

@@ -65,7 +65,8 @@ def braked(result: Result, held_back: str = "Nothing was written.") -> tuple[Exi
         metrics.BRAKES.labels(brake.brake).inc()
     flags = " ".join(f"--release {brake.brake}" for brake in result.brakes)
     reasons = " ".join(brake.message for brake in result.brakes)
-    return Exit.BRAKE, f"{reasons} {held_back} If this is right, run again with {flags}."
+    again = "make a new plan" if result.approved_run else "run again"
+    return Exit.BRAKE, f"{reasons} {held_back} If this is right, {again} with {flags}."
 
 
 def verdict(failed: int, seen: int, allowed: float) -> tuple[Exit, str]:
