@@ -97,11 +97,13 @@ class Operating(RuleBasedStateMachine):
         suspend=st.sampled_from([False, False, True]),
         ttl=st.sampled_from([None, None, 0, 100]),
         early=st.sampled_from([None, None, "right", "wrong"]),
+        seconds=st.integers(0, 1),
     )
     def somebody_creates_an_object(
-        self, *, dry_run: bool, approval: str, suspend: bool, ttl: int | None, early: str | None
+        self, *, dry_run: bool, approval: str, suspend: bool, ttl: int | None, early: str | None, seconds: int
     ) -> None:
         uid = self.cluster.create(
+            seconds=seconds,
             mode="Audit",
             dryRun=dry_run and approval == "Automatic",
             approval=approval,

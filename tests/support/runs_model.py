@@ -54,9 +54,11 @@ class ModelCluster:
 
     # ---- what people do
 
-    def create(self, **spec: Any) -> str:
+    def create(self, *, seconds: int = 1, **spec: Any) -> str:
+        """Create an object so many seconds from now; returns its UID."""
         number = self.number()
-        uid = f"uid-{number}"
+        self.now += timedelta(seconds=seconds)
+        uid = f"uid-{999 - number}"  # in no order of theirs
         metadata = {
             "name": f"run-{number}",
             "namespace": "default",

@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mynatca_operator import pods as pods_
 from mynatca_operator.decide import Event, Launch, run_id
-from mynatca_operator.job import KIND_LABEL, METRICS_PORT, WRITES_LABEL, job, mappings_config_map, owner
+from mynatca_operator.job import KIND_LABEL, METRICS_PORT, UID_LABEL, WRITES_LABEL, job, mappings_config_map, owner
 from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, IntercomAudit, Progress, Status, status_patch
 from mynatca_operator.settings import OperatorSettings
 from mynatca_operator.world import Ending, RunJob, World
@@ -34,6 +35,7 @@ TIMEOUT_SECONDS = 10.0
 PROGRESS_SECONDS = timedelta(seconds=30)
 """Progress is asked for, and stored, no more often than this."""
 POD_TIMEOUT = aiohttp.ClientTimeout(total=3)
+JOB_LABEL = "batch.kubernetes.io/job-name"
 _REFUSED = (400, 403, 422)
 
 log = logging.getLogger(__name__)
@@ -93,8 +95,12 @@ class Cluster:
                 own[seen.name] = seen
             elif kind == "CronJob" and self._is_nightly(each):
                 nightly.append(seen)
+        known = {_meta(each).uid for each in jobs.items}
+        left = [_left(pod) for pod in listed.items if _controller(pod.metadata)[1] not in known and pods_.is_open(pod)]
+        own |= {each.name: each for each in left if each.owner_uid}
+        nightly += [each for each in left if not each.owner_uid and self._is_nightly_name(each.name)]
         self._asked = {uid: when for uid, when in self._asked.items() if uid in audits}
-        names = {audit.status.job_name for audit in audits.values()}
+        names = {audit.status.job_name for audit in audits.values() if not audit.status.is_terminal}
         self._refusals = {name: why for name, why in self._refusals.items() if name in names}
         for name in names - set(own) - {None}:
             foreign = await self._foreign(name or "") if name not in self._refusals else None
@@ -111,6 +117,9 @@ class Cluster:
         names = [each.name for each in _meta(job_).owner_references or [] if each.controller]
         return bool(self._settings.sync_cronjob) and names == [self._settings.sync_cronjob]
 
+    def _is_nightly_name(self, name: str) -> bool:
+        return bool(self._settings.sync_cronjob) and name.startswith(f"{self._settings.sync_cronjob}-")
+
     async def _foreign(self, name: str) -> RunJob | None:
         """A Job that a status names and the listing did not have: somebody else's, or none."""
         try:
@@ -119,7 +128,7 @@ class Cluster:
             if error.status == 404:
                 return None
             raise
-        return await self._seen(found, _controller(found.metadata)[1], [], None)
+        return replace(await self._seen(found, _controller(found.metadata)[1], [], None), writes=False)
 
     async def _seen(self, job_: V1Job, owner_uid: str, pods: Sequence[V1Pod], audit: IntercomAudit | None) -> RunJob:
         meta = _meta(job_)
@@ -347,6 +356,21 @@ class Cluster:
         except ApiException as error:
             if error.status not in (404, 409):
                 raise
+
+
+def _left(pod: V1Pod) -> RunJob:
+    """The Job of a pod that has not ended although its Job is gone: as one that is being deleted."""
+    meta = pod.metadata or V1ObjectMeta()
+    labels = meta.labels or {}
+    return RunJob(
+        name=labels.get(JOB_LABEL, ""),
+        uid=_controller(meta)[1],
+        owner_uid=labels.get(UID_LABEL, ""),
+        created_at=meta.creation_timestamp or datetime.now(UTC),
+        writes=labels.get(WRITES_LABEL) != "false",
+        started=pods_.has_started([pod]),
+        deleting=True,
+    )
 
 
 def _meta(job_: V1Job) -> V1ObjectMeta:

@@ -11,6 +11,8 @@ KIND_LABEL = f"{GROUP}/run"
 """On every Job and pod of a run, the nightly ones too: its mode. What the operator lists by."""
 WRITES_LABEL = f"{GROUP}/writes"
 """Whether the Job may write to Intercom."""
+UID_LABEL = f"{GROUP}/uid"
+"""The UID of the IntercomAudit, so that a pod says whose it is when its Job is gone; nightly ones have none."""
 METRICS_PORT = 9090
 HANDOVER_SECONDS = 120
 """How long the pod of a plan waits for the operator to read the plan's beginning."""
@@ -48,7 +50,7 @@ def job(template: dict[str, Any], audit: IntercomAudit, launch: Launch, max_fail
     """The Job to be created."""
     made = deepcopy(template)
     writes = launch.step == "run" and not audit.spec.dry_run
-    labels = {KIND_LABEL: audit.spec.mode, WRITES_LABEL: str(writes).lower()}
+    labels = {KIND_LABEL: audit.spec.mode, WRITES_LABEL: str(writes).lower(), UID_LABEL: audit.metadata.uid}
     metadata = made.setdefault("metadata", {})
     metadata["name"] = launch.job_name
     metadata["labels"] = metadata.get("labels", {}) | labels

@@ -44,6 +44,11 @@ def is_running(pod: V1Pod) -> bool:
     return any(status.state and status.state.running for status in _statuses(pod))
 
 
+def is_open(pod: V1Pod) -> bool:
+    """Whether it has not ended."""
+    return pod.status is None or pod.status.phase not in ("Succeeded", "Failed")
+
+
 def summary_of(pods: Sequence[V1Pod]) -> Summary | None:
     """The summary that the newest finished pod left; None when it is missing, cut off or otherwise unfit."""
     finished = [pod for pod in pods if _terminated(pod)]
