@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.chromium import chromium_is_there
-from support.cluster import cluster_is_there
 from support.mariadb import mariadb_is_there
 from support.postgres import postgres_is_there
 
@@ -54,12 +53,6 @@ PARTS = (
         is_there=chromium_is_there,
         lack="there is no chromium or no chromedriver",
         remedy="install both (Debian: chromium chromium-driver)",
-    ),
-    Part(
-        name="Cluster tests",
-        is_there=cluster_is_there,
-        lack="KUBECONFIG names no file, or there is no kubectl",
-        remedy="make cluster-test makes one where Docker and kind are; for one of yours, make cluster-images first",
     ),
 )
 
