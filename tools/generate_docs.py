@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from mynatca_intercom import metrics
 from mynatca_intercom.settings import GROUPS, Settings
 from mynatca_operator import crd
+from mynatca_webhook.description import description
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
@@ -87,11 +88,17 @@ def custom_resource() -> str:
     return f"# Written by `make docs`; do not edit.\n{crd.as_yaml()}"
 
 
+def webhook_description() -> str:
+    """The OpenAPI description of the webhook service."""
+    return json.dumps(description(), indent=2) + "\n"
+
+
 PAGES = {
     "charts/mynatca-intercom/files/intercomaudits.yaml": custom_resource,
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "docs/benchmarks.md": benchmarks_page,
+    "docs/webhook-openapi.json": webhook_description,
 }
 
 

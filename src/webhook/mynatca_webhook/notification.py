@@ -29,19 +29,21 @@ class BadNotification(Exception):
     """The body is no notification of Intercom's."""
 
 
-class _Data(BaseModel):
+class Data(BaseModel):
+    """What happened to whom."""
+
     model_config = ConfigDict(hide_input_in_errors=True)
     item: dict[str, Any] | None = None
 
 
-class _Envelope(BaseModel):
+class Envelope(BaseModel):
     """Intercom's envelope (Webhooks: notification object); `created_at` in Unix seconds."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
     id: str | None = None
     topic: str
     created_at: float | None = None
-    data: _Data | None = None
+    data: Data | None = None
 
 
 class Notification(NamedTuple):
@@ -61,13 +63,13 @@ def read_notification(body: bytes, tag: str) -> Notification:
         BadNotification: it is not JSON, or not a notification.
     """
     try:
-        envelope = _Envelope.model_validate_json(body)
+        envelope = Envelope.model_validate_json(body)
         return Notification(envelope.topic if envelope.topic in KNOWN_TOPICS else "other", _event(envelope, tag))
     except (ValidationError, ValueError, OverflowError):
         raise BadNotification("the body is no notification of Intercom's") from None
 
 
-def _event(envelope: _Envelope, tag: str) -> Event | None:
+def _event(envelope: Envelope, tag: str) -> Event | None:
     item = envelope.data.item if envelope.data and envelope.data.item else {}
     ids = _ids(envelope.topic, item, tag)
     if ids is None:

@@ -159,7 +159,7 @@ async def by_body(request: Request[Any, Any]) -> HTTPResponse:
     return await _answered(request, lambda: LookupRequest.model_validate_json(request.body))
 
 
-@ENDPOINTS.get(PATH)
+@ENDPOINTS.get(PATH, ignore_body=False)
 async def by_query(request: Request[Any, Any]) -> HTTPResponse:
     """The same for the email of the query."""
     given = {name: values if len(values) > 1 else values[0] for name, values in request.args.items()}

@@ -52,7 +52,7 @@ async def notify(request: Request[Any, Any]) -> HTTPResponse:
     return _answered(topic, "stored" if new else "repeated", 200)
 
 
-@ENDPOINTS.head("/api/intercom/webhook")
+@ENDPOINTS.head("/api/intercom/webhook", ignore_body=False)
 async def check(_request: Request[Any, Any]) -> HTTPResponse:
     """200: Intercom asks when the address is entered."""
     return empty(200)

@@ -11,13 +11,13 @@ from mynatca_webhook.store.errors import StoreUnavailable
 ENDPOINTS = Blueprint("probes")
 
 
-@ENDPOINTS.get("/healthz")
+@ENDPOINTS.get("/healthz", ignore_body=False)
 async def alive(_request: Request[Any, Any]) -> HTTPResponse:
     """200 while this process answers; one that no longer works the stored events ends by itself."""
     return json({"status": "ok"})
 
 
-@ENDPOINTS.get("/readyz")
+@ENDPOINTS.get("/readyz", ignore_body=False)
 async def ready(request: Request[Any, Any]) -> HTTPResponse:
     """200 while notifications can be stored; it does not depend on Intercom."""
     try:
