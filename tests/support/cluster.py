@@ -19,7 +19,7 @@ T = TypeVar("T")
 Object = dict[str, Any]
 KUBECTL = shutil.which("kubectl") or ""
 
-WORLD = {"members": 200, "seed": 1}
+WORLD: dict[str, Any] = {"members": 200, "seed": 1}
 """What every test's sandbox begins with."""
 PATHS = {
     "configmaps": "api/v1",
