@@ -7,12 +7,15 @@ import asyncio
 import fcntl
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable
 from mynatca_webhook.store.event import Event, Job
@@ -30,6 +33,16 @@ def event(notification_id: str, key: str = "c1") -> Event:
 def ids(job: Job) -> list[str]:
     """The notifications of a job, in its order."""
     return [each.notification_id for each in job.events]
+
+
+async def execute(store: EventStore, sql: str) -> Any:
+    """Run a statement in an open store; returns the one value that it tells, if any."""
+
+    async def run(connection: AsyncConnection, _asked: Sequence[None]) -> list[Any]:
+        result = await connection.execute(text(sql))
+        return [result.scalar() if result.returns_rows else None]
+
+    return await store._commits.write(run, None)
 
 
 def process(what: str, url: str, *arguments: str, limit_kib: int | None = None) -> "subprocess.Popen[str]":

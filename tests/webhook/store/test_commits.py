@@ -1,25 +1,24 @@
 """Group commit on its own: what becomes of callers when a write fails, hangs or is closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mynatca_webhook.store.commits import GroupCommit
+from mynatca_webhook.store.database import Work
 from mynatca_webhook.store.errors import StoreUnavailable
 
 
-@asynccontextmanager
-async def nothing() -> AsyncIterator[Any]:
-    yield None
+async def at_once(work: Work[Any]) -> Any:
+    return await work(cast("AsyncConnection", None))
 
 
-@asynccontextmanager
-async def slow() -> AsyncIterator[Any]:
+async def slow(work: Work[Any]) -> Any:
     await asyncio.sleep(0.3)
-    yield None
+    return await at_once(work)
 
 
 async def double(_connection: Any, items: Sequence[int]) -> list[int]:
@@ -32,7 +31,7 @@ async def broken(_connection: Any, items: Sequence[int]) -> list[int]:
 
 def test_a_bug_in_a_write_reaches_its_callers_and_stops_nobody_later() -> None:
     async def scenario() -> None:
-        commits = GroupCommit(nothing, timeout_seconds=5)
+        commits = GroupCommit(at_once, timeout_seconds=5)
         async with commits.running():
             with pytest.raises(ZeroDivisionError):
                 await commits.write(broken, 1)
@@ -95,18 +94,17 @@ def test_what_nobody_waits_for_goes_with_the_next_write_that_succeeds() -> None:
     written: list[int] = []
     fails = [True, False]
 
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[Any]:
+    async def now_and_then(work: Work[Any]) -> Any:
         if fails.pop(0):
             raise OSError("no room")
-        yield None
+        return await at_once(work)
 
     async def note(_connection: Any, items: Sequence[int]) -> list[None]:
         written.extend(items)
         return [None] * len(items)
 
     async def scenario() -> None:
-        commits = GroupCommit(begin, timeout_seconds=5)
+        commits = GroupCommit(now_and_then, timeout_seconds=5)
         async with commits.running():
             commits.write_later(note, 1)
             commits.write_later(note, 2)

@@ -33,7 +33,7 @@ def counts(depth: Depth) -> tuple[int, int, int]:
 def commits(store: EventStore) -> list[object]:
     """Grows with each transaction that is committed from now on."""
     seen: list[object] = []
-    listen.listen(store._looks._engine.sync_engine, "commit", seen.append)
+    listen.listen(store._looks._database.engine, "commit", seen.append)
     return seen
 
 

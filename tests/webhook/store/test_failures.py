@@ -14,15 +14,14 @@ from threading import Event as Flag
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url
 
-from mynatca_webhook.store.databases import engine_of, transaction
 from mynatca_webhook.store.errors import BadStoreUrl, StoreUnavailable
 from mynatca_webhook.store.event import Depth, Job
 from mynatca_webhook.store.event_store import EventStore, open_store
 from support.postgres import PostgreSQL
 from support.relay import relay
-from support.stores import event, ids, process
+from support.stores import event, execute, ids, process
 
 PATIENCE = 60
 LEASE = 1000
@@ -302,11 +301,8 @@ def test_sqlite_is_durable_and_its_files_are_its_owners_alone(sqlite_url: str) -
     async def scenario() -> None:
         async with open_store(sqlite_url) as store:
             await store.accept(event("n1"))
-            async with store._looks._engine.connect() as connection:
-                pragmas = [
-                    await connection.exec_driver_sql(f"PRAGMA {name}") for name in ("journal_mode", "synchronous")
-                ]
-                assert [each.scalar() for each in pragmas] == ["wal", 2]
+            pragmas = [await execute(store, f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
+            assert pragmas == ["wal", 2]
             files = list(Path(make_url(sqlite_url).database or "").parent.glob("events.db*"))
             assert len(files) >= 2
             assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -319,10 +315,8 @@ def test_postgres_is_durable_whatever_the_server_is_set_to(postgres_url: str, se
     server.run(f"ALTER DATABASE {database} SET synchronous_commit = off")
 
     async def scenario() -> None:
-        engine = await engine_of(postgres_url, PATIENCE)
-        async with transaction(engine, PATIENCE) as connection:
-            assert (await connection.execute(text("SHOW synchronous_commit"))).scalar() == "on"
-        await engine.dispose()
+        async with open_store(postgres_url) as store:
+            assert await execute(store, "SHOW synchronous_commit") == "on"
 
     asyncio.run(scenario())
 

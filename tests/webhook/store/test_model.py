@@ -8,13 +8,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
 
 from mynatca_webhook.store.errors import LeaseLost
 from mynatca_webhook.store.event import Job
 from mynatca_webhook.store.event_store import EventStore, open_store
 from mynatca_webhook.store.tables import METADATA, STORE
-from support.stores import event, ids
+from support.stores import event, execute, ids
 
 LONG = 1000.0
 KEYS = ("a", "b", "c")
@@ -132,10 +131,9 @@ class Both:
 def test_the_store_does_what_the_model_does(url: str, steps: list[tuple[Any, ...]]) -> None:
     async def scenario() -> None:
         async with open_store(url) as store:
-            async with store._looks._engine.begin() as connection:
-                for table in METADATA.sorted_tables:
-                    if table is not STORE:
-                        await connection.execute(delete(table))
+            for table in METADATA.sorted_tables:
+                if table is not STORE:
+                    await execute(store, f"DELETE FROM {table.name}")  # noqa: S608
             both = Both(store)
             for step in steps:
                 await both.step(*step)

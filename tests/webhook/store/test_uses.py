@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
-from sqlalchemy import text
 
 from mynatca_webhook.store.event_store import EventStore, open_store
+from support.stores import execute
 
 InStore = Callable[[Callable[[EventStore], Coroutine[None, None, None]]], None]
 
 
 async def move(store: EventStore, minutes: int) -> None:
     """Let what was counted so far be of another minute."""
-    async with store._looks._engine.begin() as connection:
-        await connection.execute(text(f"UPDATE webhook_uses SET minute = minute + {minutes}"))  # noqa: S608
+    await execute(store, f"UPDATE webhook_uses SET minute = minute + {minutes}")  # noqa: S608
 
 
 async def begin(store: EventStore, *names: str) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mynatca_webhook.store.database import Work
 from mynatca_webhook.store.errors import StoreUnavailable, unavailable
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -41,14 +42,12 @@ class GroupCommit:
     """Writes for all tasks of a process, one transaction after the other.
 
     Args:
-        begin: makes a transaction that will write; it is never cancelled, and so has to end by itself.
+        transact: runs a function within a transaction; it is never cancelled, and so has to end by itself.
         timeout_seconds: how long a caller waits at most.
     """
 
-    def __init__(
-        self, begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]], timeout_seconds: float
-    ) -> None:
-        self._begin = begin
+    def __init__(self, transact: Callable[[Work[Any]], Awaitable[Any]], timeout_seconds: float) -> None:
+        self._run_in_transaction = transact
         self._timeout_seconds = timeout_seconds
         self._due: list[_Request] = []
         self._wanted = asyncio.Event()
@@ -90,7 +89,7 @@ class GroupCommit:
             _fail(self._due, StoreUnavailable("the store is closed"))
 
     async def _run(self) -> None:
-        # Ended by a flag: SQLite's driver does not survive a cancellation.
+        # Ended by a flag: a transaction that is under way is not to be cancelled.
         await self._wanted.wait()
         while not self._closed:
             self._due = [request for request in self._due if not request.given_up]
@@ -116,18 +115,22 @@ class GroupCommit:
 
     async def _transact(self, groups: Mapping[Write[Any, Any], Sequence[_Request]]) -> list[tuple[_Request, Any]]:
         """Write in one transaction; one that the database gave up in favour of another's is begun anew."""
-        for attempts_left in reversed(range(MAX_ABORTED)):
+
+        async def write_all(connection: AsyncConnection) -> list[tuple[_Request, Any]]:
             results: list[tuple[_Request, Any]] = []
+            for write, group in groups.items():
+                items = [request.item for request in group]
+                results += zip(group, await write(connection, items), strict=True)
+            return results
+
+        for attempts_left in reversed(range(MAX_ABORTED)):
             try:
-                async with self._begin() as connection:
-                    for write, group in groups.items():
-                        items = [request.item for request in group]
-                        results += zip(group, await write(connection, items), strict=True)
+                written: list[tuple[_Request, Any]] = await self._run_in_transaction(write_all)
             except DBAPIError as error:
                 if not attempts_left or not _gave_way(error):
                     raise
             else:
-                return results
+                return written
         raise AssertionError("the last attempt returns or raises")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mynatca_webhook.store import journal, queue, synced, upkeep, uses
 from mynatca_webhook.store.commits import GroupCommit
-from mynatca_webhook.store.databases import engine_of, transaction
+from mynatca_webhook.store.connecting import open_database
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable, unavailable
 from mynatca_webhook.store.event import DeadLetter, Depth, Event, Job, Pruned
 from mynatca_webhook.store.journal import StoreJournal
@@ -193,9 +193,9 @@ async def open_store(url: str, timeout_seconds: float = 3) -> AsyncIterator[Even
     """
     patience = timeout_seconds * 0.8  # so that the database gives up before we do, and says why
     with unavailable():
-        engine = await engine_of(url, patience)
-    commits = GroupCommit(partial(transaction, engine, patience), timeout_seconds)
-    looks = Looks(engine, timeout_seconds)
+        database = await open_database(url, patience)
+    commits = GroupCommit(database.write, timeout_seconds)
+    looks = Looks(database, timeout_seconds)
     try:
         async with commits.running():
             await commits.write(upkeep.set_up, None)
@@ -206,7 +206,7 @@ async def open_store(url: str, timeout_seconds: float = 3) -> AsyncIterator[Even
                 await _close(store)
     finally:
         await looks.finish()
-        await engine.dispose()
+        await database.close()
 
 
 async def _close(store: EventStore) -> None:

@@ -1,33 +1,28 @@
 """Looks at the store, beside the transactions that write."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from mynatca_webhook.store.databases import reading
+from mynatca_webhook.store.database import Database, Work
 from mynatca_webhook.store.errors import unavailable
 
 R = TypeVar("R")
 
 
 class Looks:
-    """Reads, each in a task of its own, which goes on when its caller is cancelled.
-
-    SQLite's driver does not survive a cancellation: it may keep its locks, or wait for itself forever.
+    """Reads, each in a task of its own, which goes on when its caller is cancelled, and gives its connection back.
 
     Args:
-        engine: connects to the database.
+        database: what is read.
         timeout_seconds: how long a caller waits at most.
     """
 
-    def __init__(self, engine: AsyncEngine, timeout_seconds: float) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, timeout_seconds: float) -> None:
+        self._database = database
         self._timeout_seconds = timeout_seconds
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    async def read(self, read: Callable[[AsyncConnection], Awaitable[R]]) -> R:
+    async def read(self, read: Work[R]) -> R:
         """What a function reads through the connection that it is given.
 
         Raises:
@@ -44,6 +39,5 @@ class Looks:
         """Wait for those whose callers did not."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _read(self, read: Callable[[AsyncConnection], Awaitable[R]]) -> R:
-        async with reading(self._engine, self._timeout_seconds) as connection:
-            return await read(connection)
+    async def _read(self, read: Work[R]) -> R:
+        return await self._database.read(read)
