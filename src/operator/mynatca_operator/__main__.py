@@ -53,7 +53,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return asyncio.run(_operate(settings, template))
     except (DefinitionUnfit, ConfigException) as error:
         return _refused(error, 2)
-    except (ApiException, OSError) as error:
+    except (ApiException, aiohttp.ClientError, OSError) as error:
         log.error("the operator ends: %s", type(error).__name__)  # noqa: TRY400 - the reason is in the lines before
         return 1
 

@@ -321,7 +321,8 @@ class Cluster:
         body = {"metadata": {"name": self._settings.record}, "data": {"runs.json": text}}
         if new:
             await self._create_config_map(body)
-        else:
+            return
+        try:
             await self._core.patch_namespaced_config_map(
                 self._settings.record,
                 self._namespace,
@@ -329,6 +330,10 @@ class Cluster:
                 _content_type="application/merge-patch+json",
                 _request_timeout=TIMEOUT_SECONDS,
             )
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            await self._create_config_map(body)  # somebody has deleted it
 
     async def _has_config_map(self, name: str) -> bool:
         try:

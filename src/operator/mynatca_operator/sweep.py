@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
+import aiohttp
 from kubernetes.aio.client import ApiException
 
 from mynatca_operator.cluster import Cluster, Gone
@@ -71,7 +72,7 @@ class Sweeper:
                 if await self.sweep():
                     self._wake.set()
                 self._seen_at = time.monotonic()
-            except (ApiException, OSError, TimeoutError) as error:
+            except (ApiException, aiohttp.ClientError, OSError, TimeoutError) as error:
                 log.warning("the cluster cannot be read: %s", _told(error))
             await asyncio.sleep(AT_MOST_EVERY_SECONDS)
             try:

@@ -1,0 +1,411 @@
+"""Sweeps of the operator against an API server that refuses, stalls, forgets and loses."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from mynatca_intercom.summary import Summary
+from mynatca_operator import sweep as sweep_module
+from mynatca_operator.cluster import Cluster, Gone
+from mynatca_operator.decide import job_name
+from mynatca_operator.definition import DefinitionUnfit, ensure_current, ensure_served
+from mynatca_operator.exporter import Exporter
+from mynatca_operator.job import KIND_LABEL
+from mynatca_operator.resource import PLURAL, IntercomAudit
+from mynatca_operator.settings import OperatorSettings
+from mynatca_operator.sweep import Sweeper
+from support.api_server import DROPPED, NAMESPACE, ApiServer, Object
+
+RECORD = "mynatca-intercom-runs"
+STATUS = f"patch {PLURAL}/status"
+LONG_AGO = "2026-01-01T00:00:00Z"
+TEMPLATE: Object = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "spec": {
+        "template": {
+            "metadata": {},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "syncjob", "image": "syncjob"}]},
+        }
+    },
+}
+
+
+@dataclass
+class Desk:
+    """An operator in this process, that looks when it is told to."""
+
+    api: ApiServer
+    runner: asyncio.Runner
+    settings: OperatorSettings
+    sweeper: Sweeper = field(init=False)
+    cluster: Cluster = field(init=False)
+    client: ApiClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runner.run(self._connect())
+        self.restart()
+
+    async def _connect(self) -> None:
+        self.client = ApiClient(Configuration(host=self.api.url))
+        self.pods = aiohttp.ClientSession()
+
+    def restart(self, **more: Any) -> None:
+        """Forget all, as a new process does."""
+        settings = self.settings.model_copy(update=more)
+        self.cluster = Cluster(self.client, self.pods, settings, TEMPLATE)
+        self.sweeper = Sweeper(self.cluster, settings, Exporter(), lambda: ensure_served(self.client))
+
+    def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.runner.run(self.sweeper.sweep())
+
+    async def close(self) -> None:
+        await self.client.close()  # type: ignore[no-untyped-call]
+        await self.pods.close()
+
+    @property
+    def job(self) -> Object:
+        """The only Job."""
+        (job,) = self.api.list("jobs")
+        return job
+
+    def end(self, name: str = "a") -> None:
+        """Let the Job of an object run, and end well."""
+        status = self.api.status(name)
+        self.api.run_job(status["jobName"])
+        self.api.end_job(status["jobName"], summary(status["runId"]))
+
+
+def summary(run_id: str, *, dry_run: bool = False) -> str:
+    counts = {"updated": 2, "unchanged": 1}
+    return Summary(
+        run_id=run_id, kind="audit", dry_run=dry_run, outcome="done", exit_code=0, seen=3, counts=counts
+    ).as_message()
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(api: ApiServer) -> Iterator[Desk]:
+    environment = {"OPERATOR_NAMESPACE": NAMESPACE, "JOB_TEMPLATE": "job.yaml", "SYNC_CRONJOB": "nightly"}
+    with asyncio.Runner() as runner:
+        desk = Desk(api, runner, OperatorSettings.model_validate(environment))
+        yield desk
+        runner.run(desk.close())
+
+
+def failure(api: ApiServer, name: str = "a") -> str:
+    """Why an object has failed."""
+    (failed,) = [each for each in api.status(name)["conditions"] if each["type"] == "Failed"]
+    assert failed["status"] == "True"
+    return str(failed["reason"])
+
+
+def nightly(api: ApiServer) -> Object:
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "cron", "controller": True}
+    labels = {KIND_LABEL: "NightlySync"}
+    metadata = {"name": "nightly-1", "labels": labels, "ownerReferences": [owner]}
+    return api.put("jobs", {"metadata": metadata, "spec": TEMPLATE["spec"]})
+
+
+# ---- launching
+
+
+def test_a_run_from_its_object_to_its_result(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    assert api.calls.index(STATUS) < api.calls.index("create jobs")
+    desk.end()
+    desk.look()
+    assert api.status("a")["phase"] == "Complete"
+    assert api.status("a")["result"]["counts"] == {"updated": 2, "unchanged": 1}
+    assert [event["reason"] for event in api.list("events")] == ["Pending", "Complete"]
+
+
+def test_the_intent_is_stored_when_the_job_cannot_be_created(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 500, times=1)
+    desk.look()
+    assert api.list("jobs") == []
+    assert api.status("a")["jobName"]
+    desk.restart()
+    desk.look()
+    assert desk.job["metadata"]["name"] == api.status("a")["jobName"]
+    assert api.count("create jobs") == 2
+
+
+def test_a_status_that_is_not_stored_launches_nothing(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail(STATUS, 409, times=1)
+    desk.look()
+    assert api.count("create jobs") == 0
+    desk.look()
+    assert api.count("create jobs") == 1
+
+
+def test_a_status_is_not_stored_over_a_change(desk: Desk, api: ApiServer) -> None:
+    read = IntercomAudit.model_validate(api.add_audit("a"))
+    api.change(PLURAL, "a", lambda stored: stored["spec"].update(suspend=True))
+    with pytest.raises(Gone):
+        desk.runner.run(desk.cluster.store(read, read.status.model_copy(update={"phase": "Running"})))
+    assert api.list(PLURAL)[0].get("status") is None
+
+
+@pytest.mark.parametrize("status", [409, 500, 504])
+def test_a_job_whose_creation_was_answered_wrongly_is_found(desk: Desk, api: ApiServer, status: int) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", status, times=1, late=True)
+    desk.look(3)
+    desk.end()
+    desk.look()
+    assert api.status("a")["phase"] == "Complete"
+    assert len(api.list("jobs")) == api.count("create jobs") == 1
+
+
+def test_a_job_of_somebody_else_is_not_taken_over(desk: Desk, api: ApiServer) -> None:
+    audit = IntercomAudit.model_validate(api.add_audit("a"))
+    api.put("jobs", {"metadata": {"name": job_name(audit, "run", 1)}, "spec": TEMPLATE["spec"]})
+    desk.look(2)
+    assert failure(api) == "NameConflict"
+    assert len(api.list("jobs")) == 1
+
+
+def test_a_quota_is_named_and_tried_again(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 403, message="exceeded quota: jobs, requested: 1", times=2)
+    desk.look(2)
+    (created,) = [each for each in api.status("a")["conditions"] if each["type"] == "JobCreated"]
+    assert (created["status"], created["reason"]) == ("False", "QuotaExceeded")
+    desk.look()
+    assert desk.job
+
+
+def test_an_invalid_job_fails_its_object(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 422, message="spec.template: Invalid value")
+    desk.look(3)
+    assert failure(api) == "InvalidJob"
+    assert api.count("create jobs") == 1
+
+
+def test_mappings_are_there_before_their_job(desk: Desk, api: ApiServer) -> None:
+    mappings = [{"contactId": "0" * 24, "memberNumber": "1001"}]
+    api.add_audit("a", "ManualUpdate", manualUpdate={"mappings": mappings})
+    desk.look()
+    assert api.calls.index("create configmaps") < api.calls.index("create jobs")
+    name = f"{api.status('a')['runId']}-mappings"
+    assert api.get("configmaps", name)["data"] == {
+        "mappings.json": f'[{{"contact_id": "{"0" * 24}", "member_number": "1001"}}]'
+    }
+    volumes = desk.job["spec"]["template"]["spec"]["volumes"]
+    assert [each["configMap"]["name"] for each in volumes] == [name]
+
+
+def test_a_run_waits_for_the_nightly_sync(desk: Desk, api: ApiServer) -> None:
+    nightly(api)
+    api.add_audit("a")
+    desk.look(2)
+    assert api.status("a")["phase"] == "Waiting"
+    assert api.count("create jobs") == 0
+    api.run_job("nightly-1")
+    api.end_job("nightly-1", summary("n"))
+    desk.look()
+    assert api.count("create jobs") == 1
+
+
+def test_two_runs_never_write_at_once(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.add_audit("b")
+    desk.look(3)
+    assert api.count("create jobs") == 1
+    assert api.status("b")["phase"] == "Waiting"
+    desk.end()
+    desk.look(2)
+    assert api.count("create jobs") == 2
+
+
+# ---- what is lost
+
+
+def test_a_vanished_job_is_lost_and_not_launched_again(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    api.vanish("jobs", desk.job["metadata"]["name"])
+    desk.look()
+    assert api.status("a")["phase"] == "Pending"  # the read may be older than the write
+    api.change(PLURAL, "a", lambda stored: stored["status"].update(launchTime=LONG_AGO))
+    desk.restart()
+    desk.look(2)
+    assert failure(api) == "JobLost"
+    assert api.count("create jobs") == 1
+
+
+def test_an_object_that_vanishes_is_left_alone(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.add_audit("b", dryRun=True)
+    api.fail(STATUS, 404, times=1)
+    desk.look()
+    assert [job["metadata"]["ownerReferences"][0]["name"] for job in api.list("jobs")] == ["b"]
+
+
+@pytest.mark.parametrize("call", [f"list {PLURAL}", "list jobs", "list pods"])
+@pytest.mark.parametrize("status", [410, 429, 500, 503, None])
+def test_nothing_is_decided_on_half_a_view(
+    desk: Desk, api: ApiServer, monkeypatch: pytest.MonkeyPatch, call: str, status: int | None
+) -> None:
+    monkeypatch.setattr("mynatca_operator.cluster.TIMEOUT_SECONDS", 0.5)
+    api.add_audit("a")
+    api.fail(call, status, times=1)
+    with pytest.raises((ApiException, TimeoutError)):
+        desk.look()
+    assert api.writes == []
+    desk.look()
+    assert desk.job
+
+
+@pytest.mark.parametrize("status", [503, DROPPED])
+def test_the_operator_is_blind_while_nothing_can_be_read(
+    desk: Desk, api: ApiServer, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    elapsed = [0.0]
+
+    class Clock:
+        monotonic = staticmethod(lambda: elapsed[0])
+
+    monkeypatch.setattr(sweep_module, "time", Clock)
+    monkeypatch.setattr(sweep_module, "AT_MOST_EVERY_SECONDS", 0.01)
+    desk.restart(sweep_seconds=0.01)
+
+    async def outage() -> None:
+        looking = asyncio.create_task(desk.sweeper.run())
+        await _until(lambda: desk.sweeper.is_ready)
+        api.fail("list jobs", status)
+        refused = api.count("list jobs")
+        await _until(lambda: api.count("list jobs") > refused + 3)
+        assert not desk.sweeper.is_blind
+        elapsed[0] = 61
+        assert desk.sweeper.is_blind
+        api.heal()
+        await _until(lambda: not desk.sweeper.is_blind)
+        looking.cancel()
+        await asyncio.wait({looking})
+        assert looking.cancelled()
+
+    desk.runner.run(outage())
+
+
+async def _until(holds: Any) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+# ---- what is written, and what goes
+
+
+def test_idle_looks_write_nothing(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    desk.end()
+    desk.look()
+    api.add_audit("b")
+    desk.look(2)
+    api.run_job(api.status("b")["jobName"], address="")
+    desk.look()
+    assert api.status("b")["phase"] == "Running"
+    written = len(api.writes)
+    desk.look(5)
+    desk.restart()
+    desk.look(5)
+    assert len(api.writes) == written
+
+
+def test_the_record_is_created_once_and_patched(desk: Desk, api: ApiServer) -> None:
+    for name in ("a", "b"):
+        api.add_audit(name)
+        desk.look(2)
+        desk.end(name)
+        desk.look()
+        desk.restart()
+    desk.look()
+    assert api.count("create configmaps") == 1
+    assert api.count("patch configmaps") == 2
+    assert '"totals":{"Succeeded":2}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_a_record_that_was_deleted_is_written_again(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    api.vanish("configmaps", RECORD)
+    desk.end()
+    desk.look()
+    assert '"totals":{"Succeeded":1}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_a_record_that_cannot_be_stored_is_stored_later(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    desk.end()
+    api.fail("patch configmaps", 500, times=1)
+    with pytest.raises(ApiException):
+        desk.look()
+    desk.look()
+    assert '"totals":{"Succeeded":1}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def complete(api: ApiServer, name: str, at: str, **spec: Any) -> None:
+    condition = {
+        "type": "Complete",
+        "status": "True",
+        "reason": "Succeeded",
+        "lastTransitionTime": at,
+        "observedGeneration": 1,
+    }
+    status = {"phase": "Complete", "completionTime": at, "observedGeneration": 1, "conditions": [condition]}
+    api.add_audit(name, status=status, **spec)
+
+
+def test_the_oldest_beyond_what_is_kept_go(desk: Desk, api: ApiServer) -> None:
+    for name, day in (("a", 3), ("b", 1), ("c", 2)):
+        complete(api, name, f"2026-01-0{day}T00:00:00Z")
+    desk.restart(kept_complete=2, kept_failed=0)
+    desk.look()
+    assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["a", "c"]
+    assert '"totals":{"Succeeded":3}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_an_object_goes_after_its_time(desk: Desk, api: ApiServer) -> None:
+    complete(api, "a", LONG_AGO, ttlSecondsAfterFinished=60)
+    complete(api, "b", LONG_AGO)
+    desk.look()
+    assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["b"]
+
+
+# ---- the definition
+
+
+def test_the_definition_of_this_version_fits(desk: Desk) -> None:
+    desk.runner.run(ensure_served(desk.client))
+    desk.runner.run(ensure_current(desk.client))
+
+
+def test_a_missing_definition_is_named(desk: Desk, api: ApiServer) -> None:
+    api.has_definition = False
+    with pytest.raises(DefinitionUnfit, match="has no CustomResourceDefinition intercomaudits"):
+        desk.runner.run(ensure_served(desk.client))
+
+
+def test_an_older_definition_is_named_with_what_it_lacks(desk: Desk, api: ApiServer) -> None:
+    del api.definition["properties"]["spec"]["properties"]["undo"]
+    with pytest.raises(DefinitionUnfit, match=r"it has no spec\.undo"):
+        desk.runner.run(ensure_current(desk.client))
