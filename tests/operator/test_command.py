@@ -1,0 +1,174 @@
+"""`mynatca-operator` as a process: what it refuses, how it runs, what it serves and how it stops."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from mynatca_intercom.summary import Summary
+from mynatca_operator.resource import PLURAL
+from support.api_server import NAMESPACE, ApiServer
+from support.webhook_service import free_port, wait_until
+
+COMMAND = Path(sys.executable).with_name("mynatca-operator")
+
+
+class Operator:
+    """One process of the operator."""
+
+    def __init__(self, api: ApiServer, folder: Path) -> None:
+        self.port = free_port()
+        self.log_file = folder / "operator.log"
+        template = folder / "job.yaml"
+        container = {"name": "syncjob", "image": "syncjob"}
+        pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+        template.write_text(yaml.safe_dump({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": pod}}))
+        kubeconfig = folder / "kubeconfig"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "operator"}}],
+            "clusters": [{"name": "test", "cluster": {"server": api.url}}],
+            "users": [{"name": "operator", "user": {"token": "token"}}],
+        }
+        kubeconfig.write_text(json.dumps(config))
+        self.settings = {
+            "KUBECONFIG": str(kubeconfig),
+            "OPERATOR_NAMESPACE": NAMESPACE,
+            "JOB_TEMPLATE": str(template),
+            "SWEEP_SECONDS": "600",
+            "HTTP_PORT": str(self.port),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def begin(self, **more: str | None) -> "subprocess.Popen[bytes]":
+        """Start it; a setting that is None is not set."""
+        settings = {name: value for name, value in (self.settings | more).items() if value is not None}
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen([COMMAND], env=os.environ | settings, stdout=log, stderr=log)
+        return self.process
+
+    def start(self, **more: str) -> None:
+        """Start it, and wait until it has looked at everything once."""
+        self.begin(**more)
+        wait_until(self._is_ready)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}/{path}", timeout=5)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        try:
+            return self.get("readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def operator(api: ApiServer, tmp_path: Path) -> Iterator[Operator]:
+    operator = Operator(api, tmp_path)
+    yield operator
+    if operator.process:
+        operator.process.kill()
+        operator.process.wait()
+
+
+def run_to_its_end(api: ApiServer, name: str) -> None:
+    """Let an object be launched, its Job end, and its result be stored."""
+    wait_until(lambda: api.list("jobs"))
+    status = api.status(name)
+    api.run_job(status["jobName"], address="")
+    wait_until(lambda: api.status(name)["phase"] == "Running")
+    summary = Summary(
+        run_id=status["runId"],
+        kind="audit",
+        dry_run=False,
+        outcome="done",
+        exit_code=0,
+        seen=1,
+        counts={"updated": 1},
+    )
+    api.end_job(status["jobName"], summary.as_message())
+    wait_until(lambda: api.status(name)["phase"] == "Complete")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("OPERATOR_NAMESPACE", None, "OPERATOR_NAMESPACE is not set"),
+        ("JOB_TEMPLATE", None, "JOB_TEMPLATE"),
+        ("JOB_TEMPLATE", "/nowhere", "JOB_TEMPLATE cannot be '/nowhere'"),
+        ("SWEEP_SECONDS", "0", "SWEEP_SECONDS"),
+    ],
+)
+def test_wrong_settings_are_named(operator: Operator, setting: str, value: str | None, sentence: str) -> None:
+    assert operator.begin(**{setting: value}).wait(30) == 2
+    assert sentence in operator.log
+    assert "Traceback" not in operator.log
+
+
+def test_a_missing_definition_is_named(operator: Operator, api: ApiServer) -> None:
+    api.has_definition = False
+    assert operator.begin().wait(30) == 2
+    assert operator.log.startswith("The cluster has no CustomResourceDefinition intercomaudits.intercom.natca.org")
+
+
+def test_an_older_definition_is_named(operator: Operator, api: ApiServer) -> None:
+    del api.definition["properties"]["spec"]["properties"]["undo"]
+    assert operator.begin().wait(30) == 2
+    assert "is older than this operator: it has no spec.undo." in operator.log
+
+
+def test_a_definition_that_goes_ends_the_operator(operator: Operator, api: ApiServer) -> None:
+    operator.start(SWEEP_SECONDS="0.1")
+    api.has_definition = False
+    assert operator.process is not None
+    assert operator.process.wait(30) == 2
+    assert "The cluster has no CustomResourceDefinition" in operator.log
+
+
+def test_sweeps_alone_carry_a_run(operator: Operator, api: ApiServer) -> None:
+    api.fail(f"watch {PLURAL}", None)
+    api.fail("watch jobs", None)
+    operator.start(SWEEP_SECONDS="0.1")
+    api.add_audit("a")
+    run_to_its_end(api, "a")
+    assert len(api.list("jobs")) == 1
+    lines = [json.loads(line) for line in operator.log.splitlines()]
+    assert all({"time", "level", "message"} <= line.keys() for line in lines), lines
+
+
+def test_what_it_serves(operator: Operator, api: ApiServer) -> None:
+    api.fail("list jobs", 503)
+    operator.begin(SWEEP_SECONDS="0.1")
+    wait_until(lambda: api.count("list jobs"))
+    assert operator.get("readyz").status_code == 503
+    assert operator.get("healthz").status_code == 200
+    api.heal()
+    wait_until(lambda: operator.get("readyz").status_code == 200)
+    assert 'mynatca_intercom_operator_audits{mode="Audit",phase="Running"} 0.0' in operator.get("metrics").text
+    assert operator.stop() == 0
