@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,16 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import Contact
 from support.webhook_service import ANN, WEBHOOK, Service, free_port, notification, signed, wait_until
 
+BROKEN = """
+from mynatca_webhook.__main__ import main
+from mynatca_webhook.worker import Worker
+
+async def fail(_self):
+    raise RuntimeError("out of order")
+
+Worker._turn = fail
+main()
+"""
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -90,7 +102,7 @@ class TestSeveralProcesses:
         assert "Traceback" not in service.errors
 
     def test_sigterm_finishes_what_is_in_work_and_answers_meanwhile(self, service: Service, lead: Contact) -> None:
-        service.sandbox.options = Options(limit=None, latency=1.5)
+        service.sandbox.options = Options(limit=None, latency=3)
         service.start(WEBHOOK_WORKERS="2")
         processes = children(main_of(service))
         service.send(notification(lead.id))
@@ -166,8 +178,9 @@ class TestStopping:
 
             assert service.stop() == 0
 
-    def test_a_request_in_work_is_answered(self, service: Service) -> None:
-        service.start()
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_a_request_in_work_is_answered(self, service: Service, workers: str) -> None:
+        service.start(WEBHOOK_WORKERS=workers)
         body = notification("b" * 24, topic="ping")
         fields = {"Host": "x", "Content-Length": str(len(body)), **signed(body)}
         head = f"POST {WEBHOOK} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -341,3 +354,20 @@ def test_a_stop_in_the_middle_of_a_start_leaves_nobody(service: Service) -> None
     assert process.returncode == 0, errors
     assert not any(lives(each) for each in processes)
     assert "Traceback" not in errors
+
+
+def test_a_process_that_can_work_nothing_any_more_ends_with_1(service: Service) -> None:
+    """Whatever fault of ours that is, a new process may do better than one that only takes notifications in."""
+    environment = {**os.environ, **service.settings()}
+    process = subprocess.run(
+        [sys.executable, "-c", BROKEN, "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert process.returncode == 1
+    assert "nobody works the stored events any more" in process.stderr
+    assert "out of order" in process.stderr

@@ -26,6 +26,9 @@ async def begin(request: Request[Any, Any]) -> None:
 async def tell(request: Request[Any, Any], response: BaseHTTPResponse) -> None:
     """Log what a request was answered with; `bytes` are the body's, `milliseconds` those of our work."""
     path = f"/{request.route.path}" if request.route else "unknown"
+    level = logging.DEBUG if path in QUIET else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     method = request.method if request.method in HTTP_METHODS else "unknown"
     begun = getattr(request.ctx, "begun", None)
     facts = {
@@ -36,7 +39,7 @@ async def tell(request: Request[Any, Any], response: BaseHTTPResponse) -> None:
         "milliseconds": round((time.perf_counter() - begun) * 1000, 1) if begun else 0,
         "request_id": _id(request),
     }
-    log.log(logging.DEBUG if path in QUIET else logging.INFO, "%s %s %d", method, path, response.status, extra=facts)
+    log.log(level, "%s %s %d", method, path, response.status, extra=facts)
 
 
 def _id(request: Request[Any, Any]) -> str:

@@ -85,6 +85,8 @@ class Workers:
         stopped.cancel()
         if process.stdin:
             process.stdin.close()
+        if stop.is_set():
+            self.sock.close()  # else callers would still connect when no process accepts them any more
         await asyncio.wait({ended}, timeout=self.grace_seconds + PATIENCE_SECONDS)
         if not ended.done():
             log.error("server process %d does not stop and is killed", process.pid)
