@@ -81,6 +81,10 @@ def like_pattern(address: str, escape: str) -> str:
     return f"%{re.sub(r'[^!-~]|[*]', '_', escaped)}%"
 
 
+UNKNOWN_REFERENCES = ("member_type_unknown", "region_unknown", "facility_unknown")
+"""What is counted of references that lead nowhere, and of tables that the source cannot supply."""
+
+
 @dataclass(frozen=True, slots=True)
 class References:
     """What rows refer to: names by id, and titles by member number; None for what the source cannot supply."""

@@ -4,9 +4,12 @@ Reads `members` in keyset pages (PostgREST answers at most 1,000 rows a page, an
 table changes in between) and the four small tables once each. What the rows mean is decided in `rows`.
 """
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +22,7 @@ from supabase.client import ClientOptions
 from mynatca_intercom.members.member import Member, MemberListing, usable_email
 from mynatca_intercom.members.rows import (
     SYNCED_STATUSES,
+    UNKNOWN_REFERENCES,
     MemberBuilder,
     References,
     Row,
@@ -37,6 +41,9 @@ from mynatca_intercom.settings import MemberSettings, SupabaseSettings
 
 PAGE_ROWS = 1000
 """PostgREST's row cap on Supabase; a larger limit is cut down to it without a word."""
+
+NAMES_SECONDS = 60
+"""So long the names of regions, facilities and member types are remembered for look-ups, which are many in a row."""
 
 _MEMBER_COLUMNS = "membernumber,firstname,lastname,email,phone,status,membertypeid,region_id,facility_id"
 _NOT_THAT_TYPE = "22P02"
@@ -59,6 +66,7 @@ class SupabaseSource:
         )
         self._client: Client = create_client(settings.url, settings.key.get_secret_value(), options)
         self._rules = rules
+        self._names_at = References(), -math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +124,8 @@ class SupabaseSource:
 
     def _listing(self, narrow: Narrow, wanted: Wanted) -> MemberListing:
         with _failures_told():
-            builder = MemberBuilder(self._references(self._held(_current)), self._rules)
+            titles = _titles(self._held(_current))
+            builder = MemberBuilder(replace(self._read_names(), titles=titles), self._rules)
             rows, counted = self._rows("members", _MEMBER_COLUMNS, "membernumber", narrow)
             return builder.listing(self.name, rows, counted, wanted)
 
@@ -127,8 +136,16 @@ class SupabaseSource:
             if not rows:
                 return ()
             numbers = [row["membernumber"] for row in rows]
-            held = self._held(lambda query: _current(query).in_("membernumber", numbers))
-            return MemberBuilder(self._references(held), self._rules).members(rows)
+            titles = _titles(self._held(lambda query: _current(query).in_("membernumber", numbers)))
+            builder = MemberBuilder(replace(self._remembered_names(), titles=titles), self._rules)
+            members = builder.members(rows)
+            if any(builder.left_out[reason] for reason in UNKNOWN_REFERENCES):  # it may be a new one
+                members = MemberBuilder(replace(self._read_names(), titles=titles), self._rules).members(rows)
+            return members
+
+    def _remembered_names(self) -> References:
+        names, read_at = self._names_at
+        return names if time.monotonic() - read_at < NAMES_SECONDS else self._read_names()
 
     def _matching(self, narrow: Narrow) -> list[Row]:
         # Once: whoever looks somebody up waits for the answer, and the client's own retries take seven seconds.
@@ -141,16 +158,14 @@ class SupabaseSource:
                 return []
             raise
 
-    def _references(self, held: Iterable[Row]) -> References:
-        titles: dict[str, list[str]] = defaultdict(list)
-        for row in held:
-            titles[filled(row["membernumber"]) or ""].append(text(row["positiontype"]) or "")
-        return References(
+    def _read_names(self) -> References:
+        names = References(
             regions=self._names("regions", "code"),
             facilities=self._names("facilities", "code"),
             types=self._names("member_types", "type_name"),
-            titles=titles,
         )
+        self._names_at = names, time.monotonic()
+        return names
 
     def _held(self, narrow: Narrow) -> list[Row]:
         return self._whole("positions", "id,membernumber,positiontype", "id", narrow)
@@ -190,6 +205,13 @@ class SupabaseSource:
             if not page or answer.count <= len(page):
                 return
             after = page[-1][key]
+
+
+def _titles(held: Iterable[Row]) -> dict[str, list[str]]:
+    titles: dict[str, list[str]] = defaultdict(list)
+    for row in held:
+        titles[filled(row["membernumber"]) or ""].append(text(row["positiontype"]) or "")
+    return titles
 
 
 def _all(query: Any) -> Any:
