@@ -40,7 +40,7 @@ class Cut(Exception):
 
 
 class Refused(Exception):
-    """A hook raises it to answer in the API server's place."""
+    """A hook raises it to answer in the API server's place; a watch learns of 410 as its first event, as there."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -153,6 +153,8 @@ class ApiProxy:
         except Refused as refused:
             call.status = refused.status
             status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": refused.status}
+            if call.watches and refused.status == 410:
+                return web.json_response({"type": "ERROR", "object": status})
             return web.json_response(status, status=refused.status)
         except (Cut, aiohttp.ClientError, OSError):
             line.abort()

@@ -1,0 +1,174 @@
+"""An API server that is away, stalls, refuses or forgets to tell, and Jobs that vanish."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from support.api_proxy import Call, Hook, Refused
+from support.cluster import Audit, Namespace, until
+from support.operator_process import Operator
+
+OUTAGE_SECONDS = 60
+
+
+@pytest.fixture
+def running(namespace: Namespace, operator: Operator) -> Audit:
+    """An audit in its midst."""
+    namespace.sandbox("PATCH", "options", {"latency": 0.3})
+    operator.start()
+    audit = namespace.audit("run", mode="Audit")
+    audit.reaches("Running")
+    return audit
+
+
+@pytest.fixture(autouse=True)
+def _fast(namespace: Namespace, operator: Operator) -> None:
+    """Every test begins with a sandbox that answers at once."""
+    assert operator
+    namespace.sandbox("PATCH", "options", {"latency": 0})
+
+
+def looks(operator: Operator) -> int:
+    """How often the operator has looked at everything: only then it lists pods."""
+    return sum(call.method == "GET" and call.path.endswith("/pods") for call in operator.proxy.calls)
+
+
+def looks_until_stored(operator: Operator) -> int:
+    """How often it had looked when it stored a status."""
+    stored = next(n for n, call in enumerate(operator.proxy.calls) if call.path.endswith("/status"))
+    return sum(call.method == "GET" and call.path.endswith("/pods") for call in operator.proxy.calls[:stored])
+
+
+def job_has_ended(audit: Audit) -> bool:
+    return any(each["type"] == "Complete" for job in audit.jobs for each in job["status"].get("conditions", []))
+
+
+async def forget_to_tell(call: Call) -> None:
+    """A watch that says nothing."""
+    if call.watches:
+        await asyncio.Event().wait()
+
+
+async def gone(call: Call) -> None:
+    """Watches cannot go on where they were; each has to list anew."""
+    if call.watches:
+        raise Refused(410)
+
+
+def test_an_outage_in_mid_run_is_made_good(running: Audit, operator: Operator) -> None:
+    operator.proxy.fail()
+    end = time.monotonic() + OUTAGE_SECONDS
+    until(lambda: time.monotonic() > end, "the end of the outage", 2 * OUTAGE_SECONDS)
+    until(lambda: job_has_ended(running), "the run has ended meanwhile")
+    assert running.status["phase"] == "Running"
+    operator.proxy.calls.clear()
+    operator.proxy.recover()
+    if not operator.is_running:  # kopf gives up in the end; then Kubernetes starts it again
+        operator.start()
+    assert running.reaches("Complete")["result"]["outcome"] == "done"
+    assert looks_until_stored(operator) <= 2
+
+
+def test_a_connection_that_stalls_without_an_error_is_given_up(running: Audit, operator: Operator) -> None:
+    operator.proxy.stall()
+    until(lambda: job_has_ended(running), "the run has ended meanwhile")
+    tried = len(operator.proxy.calls)
+    until(lambda: len(operator.proxy.calls) > tried + 1, "the operator has given calls up and tried again")
+    operator.proxy.calls.clear()
+    operator.proxy.recover()
+    assert running.reaches("Complete")["result"]["outcome"] == "done"
+    assert looks_until_stored(operator) <= 2
+
+
+@pytest.mark.parametrize("fault", [forget_to_tell, gone])
+def test_a_run_needs_no_watch(fault: Hook, namespace: Namespace, operator: Operator) -> None:
+    operator.proxy.before = fault
+    operator.start()
+    assert namespace.audit("run", mode="Audit").reaches("Complete")["result"]["outcome"] == "done"
+
+
+@pytest.mark.parametrize("blindness", ["none", "no operator", "410"])
+def test_a_job_that_is_deleted_is_lost(blindness: str, running: Audit, operator: Operator) -> None:
+    if blindness == "no operator":
+        operator.kill()
+        until(lambda: not operator.is_running, "it is dead")
+    elif blindness == "410":
+        operator.proxy.before = gone
+        operator.proxy.fail()  # watches that are there end, too
+        operator.proxy.recover()
+    running.namespace.delete("jobs", running.status["jobName"])
+    until(lambda: not running.jobs, "the Job is gone")
+    if blindness == "no operator":
+        operator.start()
+    assert running.fails() == "JobLost"
+    before = looks(operator)
+    until(lambda: looks(operator) > before + 3, "it has looked again")
+    assert running.namespace.find("jobs") == []
+
+
+@pytest.mark.parametrize("status", [409, 413, 500])
+def test_a_job_stays_until_its_result_is_stored(status: int, running: Audit, operator: Operator) -> None:
+    refused: list[Call] = []
+
+    async def refuse(call: Call) -> None:
+        if call.path.endswith("/status"):
+            refused.append(call)
+            raise Refused(status)
+
+    operator.proxy.before = refuse
+    until(lambda: job_has_ended(running), "the run has ended")
+    seen = len(refused)
+    until(lambda: len(refused) > seen + 2, "several tries to store the result")
+    assert running.status["phase"] == "Running"
+    assert len(running.jobs) == 1
+    operator.proxy.reset()
+    assert running.reaches("Complete")["result"]["outcome"] == "done"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refusal_that_passes_is_no_end(status: int, namespace: Namespace, operator: Operator) -> None:
+    """Every call is refused two times before it is let through."""
+    refused = Counter[str]()
+
+    async def refuse(call: Call) -> None:
+        refused[str(call)] += 1
+        if refused[str(call)] <= 2:
+            raise Refused(status)
+
+    operator.start()
+    operator.proxy.before = refuse
+    audit = namespace.audit("run", mode="Audit")
+    assert audit.reaches("Complete", seconds=150)["result"]["outcome"] == "done"
+    assert len(audit.jobs) == 1
+
+
+def test_what_has_ended_costs_no_write(namespace: Namespace, operator: Operator) -> None:
+    operator.start()
+    namespace.audit("good", mode="Audit", dryRun=True).reaches("Complete")
+    nobody = {"mappings": [{"contactId": "0" * 24, "memberNumber": "1"}]}
+    namespace.audit("bad", mode="ManualUpdate", manualUpdate=nobody).reaches("Failed")
+    until(lambda: looks(operator) > 3, "what was left to be told is told")
+    before = looks(operator)
+    operator.proxy.calls.clear()
+    until(lambda: looks(operator) > 20, "twenty looks", 120)
+    assert before > 0
+    assert operator.proxy.writes == []
+
+
+def test_it_stops_when_it_is_told_to(running: Audit, operator: Operator) -> None:
+    assert operator.end() == 0
+    assert running.status["phase"] == "Running"
+
+
+def test_without_the_custom_resource_it_says_so(operator: Operator) -> None:
+    async def missing(call: Call) -> None:
+        if call.path == "/apis/intercom.natca.org/v1alpha1":
+            raise Refused(404)
+
+    operator.proxy.before = missing
+    operator.begin()
+    assert operator.process is not None
+    assert operator.process.wait(30) == 2
+    assert "CustomResourceDefinition intercomaudits.intercom.natca.org" in operator.log
