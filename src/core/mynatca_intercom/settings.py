@@ -393,12 +393,12 @@ class WebhookSettings(Settings):
         examples=["10"],
     )
     max_attempts: int = Field(
-        10,
+        16,
         alias="WEBHOOK_MAX_ATTEMPTS",
         ge=1,
         le=100,
-        description="Times that an event is tried before it becomes a dead letter. The waits of ten outlast an hour.",
-        examples=["10"],
+        description="Times that an event is tried before it becomes a dead letter. The waits of 16 outlast an hour.",
+        examples=["16"],
     )
     keep_days: int = Field(
         90,
