@@ -317,8 +317,8 @@ class ApiServer:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:
             await response.prepare(request)
-            while event := await watch.queue.get():
-                await response.write(json.dumps(event).encode() + b"\n")
+            while told := await watch.queue.get():
+                await response.write(json.dumps(told).encode() + b"\n")
         finally:
             self._watches.remove(watch)
         return response
