@@ -104,7 +104,8 @@ async def _flood(deliveries: Sequence[Delivery], callers: int) -> float:
     async def call() -> None:
         nonlocal answered
         for delivery in waiting:
-            answered += await _attempt(http, delivery) == 200
+            status = await _attempt(http, delivery)
+            answered += status == 200
 
     started = time.perf_counter()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as group:
