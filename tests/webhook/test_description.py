@@ -268,6 +268,7 @@ class TestFuzz:
         answer = answered(running.port, b"GET " + address + b" HTTP/1.1\r\nHost: x\r\n\r\n")
 
         assert statuses_of(answer) == [400]
+        assert b"bob" not in answer
         assert running.stop() == 0
         assert running.errors == ""
 

@@ -18,7 +18,6 @@ MAX_BODY_BYTES = 1024 * 1024
 App = Sanic[Any, Any]
 
 _SENTENCES: dict[type[Exception], str] = {
-    BadURL: "This is no address.",
     MethodNotAllowed: "This page does not know the method.",
     NotFound: "There is no such page.",
 }
@@ -35,7 +34,10 @@ class _Request(Request[Any, Any]):
     """
 
     def __init__(self, url_bytes: bytes, headers: Header, version: str, method: str, **more: Any) -> None:
-        super().__init__(b"*" if method == "NONE" else url_bytes, headers, version, method, **more)
+        try:
+            super().__init__(b"*" if method == "NONE" else url_bytes, headers, version, method, **more)
+        except BadURL:
+            raise BadURL("This is no address.") from None  # Sanic's own sentence quotes it
 
 
 def build_app(service: Service, name: str = "mynatca-webhook") -> App:
