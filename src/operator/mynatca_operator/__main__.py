@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import logging
 import os
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ from typing import Any
 import aiohttp
 import kopf
 import yaml
-from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from prometheus_client import CollectorRegistry
 
@@ -98,11 +99,7 @@ def read_template(settings: OperatorSettings) -> dict[str, Any]:
 
 async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
     async with AsyncExitStack() as stack:
-        try:
-            load_incluster_config()  # type: ignore[no-untyped-call]
-        except ConfigException:
-            await load_kube_config()  # type: ignore[no-untyped-call]
-        api = await stack.enter_async_context(ApiClient())
+        api = await stack.enter_async_context(ApiClient(await _configuration()))
         await ensure_served(api)
         await ensure_current(api)
         pods = await stack.enter_async_context(aiohttp.ClientSession())
@@ -130,13 +127,38 @@ async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
     return 0
 
 
+async def _configuration() -> Configuration:
+    """How the API server is reached: as the pod's service account, or by the kubeconfig."""
+    try:
+        load_incluster_config()  # type: ignore[no-untyped-call]
+    except ConfigException:
+        await load_kube_config()  # type: ignore[no-untyped-call]
+    configuration = Configuration.get_default_copy()
+    configuration.disable_strict_ssl_verification = True
+    return configuration
+
+
+class _Connection(kopf.ConnectionInfo):
+    """Kopf's connection, which trusts the certificates that kubectl trusts.
+
+    From 3.13 on, Python asks for extensions that the authorities of many clusters leave out (VERIFY_X509_STRICT).
+    """
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        """Kopf's own, but for that."""
+        context = super().as_ssl_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+
+
 def watches(sweeper: Sweeper) -> kopf.OperatorRegistry:
     """Kopf's part: to say that something has happened."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return _Connection(**vars(found)) if found else None
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     @kopf.on.event("batch", "v1", "jobs", registry=registry, labels={KIND_LABEL: kopf.PRESENT})
