@@ -43,7 +43,7 @@ def namespace(client: httpx.Client) -> Iterator[Namespace]:
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job-template"}, "data": template}
     try:
         namespace.apply(*INSTALL, config_map)
-        namespace.kubectl("wait", "--for=condition=Ready", "pod/sandbox", "--timeout=60s")
+        until(namespace.sandbox_answers, "the sandbox answers")
         yield namespace
     finally:
         kubectl("delete", "namespace", name, "--timeout=120s")

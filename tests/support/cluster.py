@@ -126,10 +126,17 @@ class Namespace:
 
     def sandbox(self, method: str, path: str, body: Any = None) -> Any:
         """Use the sandbox's control API, through the API server's own proxy."""
-        url = f"/api/v1/namespaces/{self.name}/services/sandbox:8080/proxy/_sandbox/{path}"
-        answer = self.client.request(method, url, json=body)
+        answer = self.client.request(method, self._sandbox + path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    @property
+    def _sandbox(self) -> str:
+        return f"/api/v1/namespaces/{self.name}/services/sandbox:8080/proxy/_sandbox/"
+
+    def sandbox_answers(self) -> bool:
+        """Whether the sandbox is there."""
+        return self.client.get(self._sandbox + "health").is_success
 
     def contacts(self) -> list[Object]:
         """All contacts of the sandbox, of any state."""

@@ -32,7 +32,7 @@ class Operator:
     def start(self, **more: str) -> None:
         """Start it, and wait until it has looked at everything once."""
         self.begin(**more)
-        until(self._is_ready, f"the operator is ready; it says:\n{self.log}", 30)
+        until(self._is_ready, f"the operator is ready; it says:\n{self.log}")
 
     def begin(self, **more: str) -> None:
         """Start it, and do not wait; `more` are settings."""
