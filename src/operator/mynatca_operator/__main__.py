@@ -111,7 +111,12 @@ async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
         await stack.enter_async_context(serving(sweeper, registry, settings.http_port))
         watching = asyncio.create_task(
             kopf.operator(
-                registry=watches(sweeper), settings=kopf_settings(), namespaces=[settings.namespace], standalone=True
+                registry=watches(sweeper),
+                settings=kopf_settings(),
+                namespaces=[settings.namespace],
+                standalone=True,
+                # Or kopf asks for the user's name, which one that is a mere number lacks.
+                identity="mynatca-operator",  # type: ignore[arg-type]
             )
         )
         sweeping = asyncio.create_task(sweeper.run())
