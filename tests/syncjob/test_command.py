@@ -271,6 +271,7 @@ class TestOutput:
         assert summary["run_id"] == "run-1"
         assert summary["counts"] == night.result["counts"]
         assert summary["exit_code"] == night.exit_code
+        assert summary["planned"] == summary["done"] == len(night.actions)
 
     def test_off_a_terminal_each_log_line_is_json_with_the_run_id(self, runner: Runner) -> None:
         process = runner.start(LOG_LEVEL="INFO", RUN_ID="logged")

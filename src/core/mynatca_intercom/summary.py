@@ -22,7 +22,8 @@ Count = Annotated[int, Field(ge=0, le=10**9)]
 class Summary(BaseModel):
     """How a run ended.
 
-    Every field but `message` is bounded, so that what is left of `MAX_BYTES` is enough for a sentence.
+    Every field but `message` is bounded, so that what is left of `MAX_BYTES` is enough for a sentence. `planned` are
+    the actions that the run set out to take, `done` those behind it, whatever came of them.
 
     Raises:
         ValidationError: a field is missing or too long, or the counts do not add up to what was seen.
@@ -40,6 +41,8 @@ class Summary(BaseModel):
     contacts: Count = 0
     seen: Count
     counts: dict[Word, Count] = Field(max_length=32)
+    planned: Count = 0
+    done: Count = 0
     brakes: list[Word] = Field(default_factory=list, max_length=8)
     message: str = Field("", max_length=500)
     plan_digest: str = Field("", pattern=r"^([0-9a-f]{64})?$")

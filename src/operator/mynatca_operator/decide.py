@@ -13,7 +13,7 @@ from typing import Literal
 
 from mynatca_intercom.summary import Summary
 from mynatca_operator.reasons import FAILURES, FINAL, Reason
-from mynatca_operator.resource import Condition, ConditionType, IntercomAudit, Phase, RunResult, Status, Step
+from mynatca_operator.resource import Condition, ConditionType, IntercomAudit, Phase, Progress, RunResult, Status, Step
 from mynatca_operator.world import Ending, RunJob, World
 
 GRACE = timedelta(seconds=15)
@@ -383,8 +383,16 @@ class _Course:
         self._update(
             completion_time=(job.ended_at if job else None) or self._now,
             result=_result(summary) if summary else None,
+            progress=self._progress_at_the_end(summary),
         )
         self._to(type_, message)
+
+    def _progress_at_the_end(self, summary: Summary | None) -> Progress | None:
+        """What the run says itself; what it was asked for last is half a minute old."""
+        last = self._status.progress
+        if summary is None:
+            return last
+        return Progress(total=summary.planned, done=summary.done, last_moved=last.last_moved if last else None)
 
     def _to(self, phase: Phase, message: str) -> None:
         self._update(phase=phase, message=message[:1024])

@@ -212,6 +212,7 @@ class Command:
             clock = time.monotonic()
             with RunProgress(result.kind, self._console) as progress:
                 await work(stop, progress)
+            result.planned, result.done = progress.planned, progress.done
             result.seconds = round(time.monotonic() - clock, 3)
             result.finished_at = _moment(datetime.now(UTC))
             self._store(write_files, result)

@@ -19,7 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class RunProgress:
-    """The phases of one run; use as a context manager around it."""
+    """The phases of one run; use as a context manager around it.
+
+    Attributes:
+        planned: Actions that will be taken; known once the plan is made.
+        done: Actions that are behind us.
+    """
 
     def __init__(self, kind: str, console: Console) -> None:
         self._bars = Progress(
@@ -31,7 +36,7 @@ class RunProgress:
             disable=not console.is_terminal,
         )
         self._logged = time.monotonic()
-        self._done = 0
+        self.planned = self.done = 0
         metrics.RUN_START.labels(kind).set_to_current_time()
         for gauge in (metrics.ACTIONS_PLANNED, metrics.ACTIONS_DONE, metrics.LAST_ACTION):
             gauge.set(0)
@@ -59,7 +64,7 @@ class RunProgress:
     def writes(self, total: int) -> None:
         """The plan is made and `total` actions will be taken."""
         metrics.ACTIONS_PLANNED.set(total)
-        self._total = total
+        self.planned = total
         self._writes = self._bars.add_task("Writing to Intercom", total=total)
 
     def finished(self, row: Row) -> None:
@@ -68,12 +73,12 @@ class RunProgress:
 
     def ended(self, outcome: str) -> None:
         """One action or step is behind us, with this outcome."""
-        self._done += 1
-        metrics.ACTIONS_DONE.set(self._done)
+        self.done += 1
+        metrics.ACTIONS_DONE.set(self.done)
         metrics.LAST_ACTION.set_to_current_time()
         metrics.ACTIONS.labels(outcome).inc()
-        self._bars.update(self._writes, completed=self._done)
-        self._log("writing to Intercom", self._done, self._total)
+        self._bars.update(self._writes, completed=self.done)
+        self._log("writing to Intercom", self.done, self.planned)
 
     def waits(self, seconds: int) -> None:
         """The run waits before its last look at Intercom."""

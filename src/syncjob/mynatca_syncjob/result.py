@@ -57,6 +57,7 @@ class Result:
 
     `seen` is what `counts` add up to: members (sync), contacts (audit), rows of the file (manual update) or writes
     (undo). `counts` of a dry run are those of the run that it foretells; `actions` are those planned, by kind.
+    Of the `planned` actions that the run set out to take, `done` are behind it.
     `failed_sources` says which sources of members were asked in vain before `source`. `plan_digest` is what the plan
     file is known by, `approved_run` the dry run whose plan was approved and is carried out. Moments are ISO 8601, UTC.
     """
@@ -77,6 +78,8 @@ class Result:
     seen: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     actions: dict[str, int] = field(default_factory=dict)
+    planned: int = 0
+    done: int = 0
     findings: dict[str, int] = field(default_factory=dict)
     brakes: list[Brake] = field(default_factory=list)
     rows: list[dict[str, str | None]] = field(default_factory=list)
@@ -125,6 +128,8 @@ class Result:
             contacts=self.contacts,
             seen=self.seen,
             counts=self.counts,
+            planned=self.planned,
+            done=self.done,
             brakes=[brake.brake for brake in self.brakes],
             message=self.message[:500],
             plan_digest=self.plan_digest,
