@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import sync
+from benchmarks import sync, webhook
+from benchmarks.acknowledge import acknowledge
 from benchmarks.audit import audit
 from benchmarks.crash import crash
 from benchmarks.figures import Figures
 from benchmarks.quality import quality
 from benchmarks.undo import undo
-from benchmarks.webhook import webhook
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -29,7 +29,10 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "undo": undo,
     "crash": crash,
     "audit": audit,
-    "webhook": webhook,
+    "calls": webhook.calls,
+    "acknowledge": acknowledge,
+    "storm": webhook.storm_on_sqlite,
+    "replicas": webhook.storm_on_postgresql,
 }
 
 

@@ -1,6 +1,6 @@
-"""The webhook service: what a storm loses, how fast it acknowledges, how many calls an event costs."""
+"""The webhook service: how many calls an event costs, what a storm loses."""
 
-from benchmarks.acknowledge import Events, acknowledge, people
+from benchmarks.acknowledge import Events, people
 from benchmarks.deliveries import deliver
 from benchmarks.figures import Figures
 from benchmarks.services import postgresql_store, replicas, sqlite_store, wait_for_the_end
@@ -13,14 +13,14 @@ COUNTED = 200
 """Events over which calls are counted."""
 
 
-def webhook() -> Figures:
-    """All of it."""
-    return {
-        **calls(),
-        **acknowledge(),
-        **storm("webhook.", sqlite_store(), 1),
-        **storm("webhook.postgresql_", postgresql_store(), 3),
-    }
+def storm_on_sqlite() -> Figures:
+    """One service with its own file."""
+    return storm("webhook.", sqlite_store(), 1)
+
+
+def storm_on_postgresql() -> Figures:
+    """Three replicas with a database in common."""
+    return storm("webhook.postgresql_", postgresql_store(), 3)
 
 
 def calls() -> Figures:
