@@ -101,6 +101,7 @@ def run_to_its_end(api: ApiServer, name: str) -> None:
     """Let an object be launched, its Job end, and its result be stored."""
     wait_until(lambda: api.list("jobs"))
     status = api.status(name)
+    wait_until(lambda: not api.get("jobs", status["jobName"])["spec"]["suspend"])
     api.run_job(status["jobName"], address="")
     wait_until(lambda: api.status(name)["phase"] == "Running")
     summary = Summary(

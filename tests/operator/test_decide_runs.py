@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mynatca_operator.decide import Decision, Launch, decide, job_name
+from mynatca_operator.decide import Decision, Launch, Release, decide, job_name
 from mynatca_operator.resource import IntercomAudit, Status, as_status
 from mynatca_operator.world import Ending, RunJob, World
 from support.runs_model import SOMEBODY, ModelCluster, digest
@@ -32,7 +32,10 @@ def is_right(before: IntercomAudit, world: World, decision: Decision) -> None:
 
     assert again.status == status, "deciding again changes the status"
     assert again.events == ()
-    assert [act for act in again.actions if isinstance(act, Launch)] == launches
+    assert [act for act in again.actions if isinstance(act, Launch | Release)] == [
+        act for act in decision.actions if isinstance(act, Launch | Release)
+    ]
+    assert not [act for act in decision.actions if isinstance(act, Release)] or status.is_true("JobCreated")
     if before.metadata.deletion_timestamp:
         assert (status, decision.actions) == (before.status, ())
         return
@@ -72,6 +75,10 @@ def is_ahead(other: IntercomAudit, audit: IntercomAudit) -> bool:
     return audit.writes and waits and older and other.metadata.deletion_timestamp is None
 
 
+def _may_run(job: RunJob) -> bool:
+    return job.state == "active" and not job.held
+
+
 class Operating(RuleBasedStateMachine):
     """People, Jobs, the nightly sync, time and an operator that may die between any two steps."""
 
@@ -82,9 +89,7 @@ class Operating(RuleBasedStateMachine):
     def one_of(self, data: st.DataObject, choices: list[Any]) -> Any:
         return data.draw(st.sampled_from(sorted(choices, key=str)))
 
-    def job(
-        self, data: st.DataObject, fits: Callable[[RunJob], bool] = lambda job: job.state == "active"
-    ) -> str | None:
+    def job(self, data: st.DataObject, fits: Callable[[RunJob], bool] = _may_run) -> str | None:
         names = [job.name for job in self.cluster.mine() if fits(job)]
         return self.one_of(data, names) if names else None
 
@@ -177,13 +182,13 @@ class Operating(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def a_pod_cannot_start(self, data: st.DataObject) -> None:
-        name = self.job(data, lambda job: job.state == "active" and not job.started)
+        name = self.job(data, lambda job: _may_run(job) and not job.started)
         if name:
             self.cluster.jobs[name] = replace(self.cluster.jobs[name], ending=Ending("Unschedulable", "no node"))
 
     @rule(data=st.data(), at_once=st.booleans())
     def somebody_deletes_a_job(self, data: st.DataObject, *, at_once: bool) -> None:
-        name = self.job(data, lambda job: not job.deleting)
+        name = self.job(data, lambda job: not job.deleting)  # before it may run, too
         if name and at_once:
             self.cluster.vanishes(name)
         elif name:

@@ -153,6 +153,49 @@ def test_a_status_that_is_not_stored_launches_nothing(desk: Desk, api: ApiServer
     assert api.count("create jobs") == 1
 
 
+def test_a_job_makes_no_pod_before_the_status_says_that_it_is_there(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look()
+    api.fail(STATUS, 409, times=1)
+    desk.look()
+    assert desk.job["spec"]["suspend"] is True
+    desk.look()
+    assert desk.job["spec"]["suspend"] is False
+
+
+def test_a_job_whose_release_was_refused_is_released_later(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("patch jobs", 500, times=1)
+    desk.look(2)
+    assert desk.job["spec"]["suspend"] is True
+    desk.restart()
+    desk.look()
+    assert desk.job["spec"]["suspend"] is False
+
+
+def test_a_job_that_somebody_suspends_is_left_to_them(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    name = api.status("a")["jobName"]
+    api.run_job(name, address="")
+    desk.look()
+    api.change("jobs", name, lambda job: job["spec"].update(suspend=True))
+    desk.look()
+    assert desk.job["spec"]["suspend"] is True
+
+
+def test_a_job_that_was_never_noted_and_is_gone_had_no_pod(desk: Desk, api: ApiServer) -> None:
+    """The operator was killed just after it created the Job, and somebody deleted it then."""
+    api.add_audit("a")
+    desk.look()
+    assert desk.job["spec"]["suspend"] is True
+    api.vanish("jobs", desk.job["metadata"]["name"])
+    desk.restart()
+    desk.look(2)
+    assert desk.job["spec"]["suspend"] is False
+    assert api.status("a")["attempt"] == 1
+
+
 def test_a_status_is_not_stored_over_a_change(desk: Desk, api: ApiServer) -> None:
     read = IntercomAudit.model_validate(api.add_audit("a"))
     api.change(PLURAL, "a", lambda stored: stored["spec"].update(suspend=True))

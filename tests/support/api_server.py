@@ -181,6 +181,7 @@ class ApiServer:
     def run_job(self, name: str, address: str = "127.0.0.1") -> Object:
         """Let a Job have a pod whose container runs."""
         job = self.get("jobs", name)
+        assert not job["spec"].get("suspend"), "a Job that is suspended has no pod"
         meta = job["metadata"]
         owner = {"apiVersion": "batch/v1", "kind": JOB_KIND, "name": name, "uid": meta["uid"], "controller": True}
         labels = job["spec"]["template"]["metadata"].get("labels", {}) | {"batch.kubernetes.io/job-name": name}

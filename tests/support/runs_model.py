@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from mynatca_intercom.summary import Summary
 from mynatca_operator import crd
-from mynatca_operator.decide import Action, Decision, Launch, Remove, StopJob, decide
+from mynatca_operator.decide import Action, Decision, Launch, Release, Remove, StopJob, decide
 from mynatca_operator.resource import IntercomAudit, Status, as_status
 from mynatca_operator.world import Ending, RunJob, World
 
@@ -31,7 +31,7 @@ class ModelCluster:
 
     Attributes:
         launches: What each Job of ours was created for; those that are gone, too.
-        unseen: Jobs that vanished before a status said that they were there.
+        unseen: Jobs that vanished before a status said that they were there; none of them ever had a pod.
         lost: UIDs of objects whose Job, known to be there, vanished without anybody having stopped it.
         refusal: Why no Job can be created, at present.
     """
@@ -96,6 +96,7 @@ class ModelCluster:
         return [job for job in self.jobs.values() if job.name in self.launches and job.owner_uid != SOMEBODY]
 
     def runs(self, name: str) -> None:
+        assert not self.jobs[name].held
         self.jobs[name] = replace(self.jobs[name], started=True, ending=None)
 
     def completes(self, name: str, **otherwise: Any) -> None:
@@ -133,6 +134,7 @@ class ModelCluster:
         if audit is None or audit.status.job_name != name or audit.status.is_terminal:
             return
         if not audit.status.is_true("JobCreated"):
+            assert job.held, f"{name} could make pods although no status told of it"
             self.unseen.add(name)
         elif job.state == "active" and not audit.status.is_true("Suspended"):
             self.lost.add(job.owner_uid)
@@ -167,6 +169,9 @@ class ModelCluster:
                 self.audits[uid] = self.audits[uid].model_copy(update={"status": Status.model_validate(stored)})
             case Launch():
                 self.launch(uid, act)
+            case Release():
+                if act.job.name in self.jobs:
+                    self.jobs[act.job.name] = replace(self.jobs[act.job.name], held=False)
             case StopJob():
                 if act.job.name in self.jobs:
                     self.jobs[act.job.name] = replace(self.jobs[act.job.name], deleting=True)
@@ -192,6 +197,7 @@ class ModelCluster:
             owner_uid=uid,
             created_at=self.now,
             writes=launch.step == "run" and not audit.spec.dry_run,
+            held=True,
         )
 
     def sweep(self) -> Sequence[Decision]:
@@ -229,5 +235,5 @@ class ModelCluster:
                 self.vanishes(job.name)
             elif job.state == "active" and job.name in awaited and job.started:
                 self.completes(job.name)
-            elif job.state == "active" and job.name in awaited and job.ending is None:
+            elif job.state == "active" and job.name in awaited and job.ending is None and not job.held:
                 self.runs(job.name)

@@ -156,6 +156,7 @@ class Cluster:
             progress=progress,
             plan_config_map=plan,
             deleting=meta.deletion_timestamp is not None,
+            held=bool(job_.spec and job_.spec.suspend),
         )
 
     async def _no_pod(self, job_name: str) -> Ending | None:
@@ -258,6 +259,25 @@ class Cluster:
             self._refusals[launch.job_name] = _refusal(_message(error), invalid=error.status != 403)
         else:
             self._refusals.pop(launch.job_name, None)
+
+    async def release(self, job_: RunJob) -> None:
+        """Let a Job make its pod.
+
+        Raises:
+            Gone: it is not there any more.
+        """
+        try:
+            await self._batch.patch_namespaced_job(
+                job_.name,
+                self._namespace,
+                {"spec": {"suspend": False}},
+                _content_type="application/merge-patch+json",
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            if error.status == 404:
+                raise Gone from error
+            raise
 
     async def stop(self, job_: RunJob) -> None:
         """Delete a Job and, with the time that it needs to stop, its pods."""

@@ -2,6 +2,9 @@
 
 Pure. Events and the sweep both end here, so that any order, repetition or loss of events gives the same result. A
 status is stored before its action is taken (launch intent first), and its events are sent after it was stored.
+
+A run is launched once at most. Its Job is created suspended, and released only after the status says that it is there:
+a Job that is missing before that has done nothing and may be created again, one that is missing after it is lost.
 """
 
 import hashlib
@@ -22,11 +25,18 @@ GRACE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Create the Job that the status names."""
+    """Create the Job that the status names, suspended."""
 
     job_name: str
     run_id: str
     step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let a Job make its pod."""
+
+    job: RunJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Remove:
     """Delete the IntercomAudit, and with it all that it owns."""
 
 
-Action = Launch | StopJob | Remove
+Action = Launch | Release | StopJob | Remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ class _Course:
             self._start()
         self._observe()
         launches = (self._launch,) if self._launch else ()
-        return Decision(self._status, (*launches, *self._stops()), tuple(self._told()))
+        return Decision(self._status, (*launches, *self._releases(), *self._stops()), tuple(self._told()))
 
     def after_the_end(self) -> Decision:
         """Nothing changes any more; what was started and should not go on is stopped, and all goes in its time."""
@@ -149,6 +159,12 @@ class _Course:
         """Whether it was suspended and its Job is still there; another may not run in its folder beside it."""
         suspended = self._status.is_true("Suspended") and not self._awaits_approval()
         return suspended and self._audit.is_launched and self._job() is not None
+
+    def _releases(self) -> Sequence[Release]:
+        """Its Job, until it makes its pod; one that somebody suspends later is left to them."""
+        job = self._job()
+        due = self._status.phase == "Pending" and self._status.is_true("JobCreated")
+        return [Release(job)] if job and due and job.held and job.state == "active" and not job.deleting else []
 
     def _stops(self) -> Sequence[StopJob]:
         """Jobs that should not go on; an earlier decision to stop them may have been lost."""

@@ -47,7 +47,7 @@ def owner(audit: IntercomAudit) -> dict[str, Any]:
 
 
 def job(template: dict[str, Any], audit: IntercomAudit, launch: Launch, max_failed_rows: str) -> dict[str, Any]:
-    """The Job to be created."""
+    """The Job to be created, suspended: `decide` says why."""
     made = deepcopy(template)
     writes = launch.step == "run" and not audit.spec.dry_run
     labels = {KIND_LABEL: audit.spec.mode, WRITES_LABEL: str(writes).lower(), UID_LABEL: audit.metadata.uid}
@@ -56,6 +56,7 @@ def job(template: dict[str, Any], audit: IntercomAudit, launch: Launch, max_fail
     metadata["labels"] = metadata.get("labels", {}) | labels
     metadata["ownerReferences"] = [owner(audit)]
     spec = made["spec"]
+    spec["suspend"] = True
     spec["backoffLimit"] = audit.spec.backoff_limit
     spec["ttlSecondsAfterFinished"] = BACKSTOP_SECONDS
     if audit.spec.active_deadline_seconds:

@@ -11,7 +11,7 @@ import aiohttp
 from kubernetes.aio.client import ApiException
 
 from mynatca_operator.cluster import Cluster, Gone
-from mynatca_operator.decide import Launch, Remove, StopJob, decide
+from mynatca_operator.decide import Launch, Release, Remove, StopJob, decide
 from mynatca_operator.exporter import Exporter
 from mynatca_operator.record import Record, updated
 from mynatca_operator.resource import IntercomAudit
@@ -108,6 +108,8 @@ class Sweeper:
                 match action:
                     case Launch():
                         await self._cluster.launch(audit, action)
+                    case Release():
+                        await self._cluster.release(action.job)
                     case StopJob():
                         await self._cluster.stop(action.job)
                     case Remove():

@@ -39,6 +39,7 @@ class RunJob:
         progress: What its running pod says, when it was asked.
         plan_config_map: The ConfigMap with the beginning of the plan that its pod handed over.
         deleting: Whether it is being deleted.
+        held: Whether it is suspended, as it is created: it makes no pod yet.
     """
 
     name: str
@@ -55,6 +56,7 @@ class RunJob:
     progress: Progress | None = None
     plan_config_map: str | None = None
     deleting: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
