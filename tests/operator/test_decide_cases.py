@@ -317,7 +317,7 @@ def test_a_job_that_quota_kept_back_is_not_created_beside_a_nightly_sync() -> No
     case = Case()
     case.cluster.refusal = Ending("QuotaExceeded", "exceeded quota")
     assert case.sweep() == "Pending"
-    assert case.audit.status.message == "exceeded quota"
+    assert case.audit.status.message == "QuotaExceeded: exceeded quota"
     case.cluster.nightly["n"] = RunJob("n", "n", "cronjob", case.cluster.now)
     case.cluster.refusal = None
     assert case.sweep() == "Waiting"

@@ -8,7 +8,6 @@ import pytest
 from kubernetes.aio.client import V1Job, V1Pod
 
 from mynatca_operator.pods import ending_of, has_started, state_of, summary_of
-from mynatca_operator.world import Ending
 
 MOMENT = "2026-11-24T02:40:00Z"
 SUMMARY = {
@@ -97,7 +96,7 @@ def test_the_moment_and_the_reason_of_a_failure_are_the_jobs() -> None:
     ],
 )
 def test_the_reason_is_the_real_one(state: dict[str, Any] | None, status: dict[str, Any], reason: str) -> None:
-    ending = ending_of([pod(state, **status)], None)
+    ending = ending_of([pod(state, **status)])
 
     assert ending is not None
     assert ending.reason == reason
@@ -106,14 +105,7 @@ def test_the_reason_is_the_real_one(state: dict[str, Any] | None, status: dict[s
 
 @pytest.mark.parametrize("state", [{"running": {}}, {"waiting": {"reason": "ContainerCreating"}}, terminated(0)])
 def test_a_pod_in_good_order_has_no_reason(state: dict[str, Any]) -> None:
-    assert ending_of([pod(state)], None) is None
-
-
-def test_without_a_pod_it_is_what_kept_it_from_being_made() -> None:
-    refusal = Ending("QuotaExceeded", "exceeded quota: pods")
-
-    assert ending_of([], refusal) == refusal
-    assert ending_of([pod(terminated(1))], refusal) != refusal
+    assert ending_of([pod(state)]) is None
 
 
 def test_the_last_attempt_counts() -> None:
@@ -121,7 +113,7 @@ def test_the_last_attempt_counts() -> None:
     last = pod(terminated(137, "OOMKilled"), created="2026-11-24T02:35:00Z")
 
     for pods in ([first, last], [last, first]):
-        ending = ending_of(pods, None)
+        ending = ending_of(pods)
         assert ending is not None
         assert ending.reason == "OOMKilled"
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from prometheus_client import CollectorRegistry
 
 from mynatca_intercom.summary import Summary
 from mynatca_operator import sweep as sweep_module
@@ -59,11 +60,17 @@ class Desk:
         """Forget all, as a new process does."""
         settings = self.settings.model_copy(update=more)
         self.cluster = Cluster(self.client, self.pods, settings, TEMPLATE)
-        self.sweeper = Sweeper(self.cluster, settings, Exporter(), lambda: ensure_served(self.client))
+        exporter = Exporter()
+        self.registry = CollectorRegistry()
+        self.registry.register(exporter)
+        self.sweeper = Sweeper(self.cluster, settings, exporter, lambda: ensure_served(self.client))
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
             self.runner.run(self.sweeper.sweep())
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"mynatca_intercom_operator_{name}", labels)
 
     async def close(self) -> None:
         await self.client.close()  # type: ignore[no-untyped-call]
@@ -277,6 +284,92 @@ def test_two_runs_never_write_at_once(desk: Desk, api: ApiServer) -> None:
     assert api.count("create jobs") == 2
 
 
+# ---- one object's trouble is its own
+
+
+def told(api: ApiServer) -> list[str]:
+    return [event["reason"] for event in api.list("events")]
+
+
+def launched(api: ApiServer) -> list[str]:
+    """The objects that have a Job."""
+    return [job["metadata"]["ownerReferences"][0]["name"] for job in api.list("jobs")]
+
+
+@pytest.mark.parametrize("status", [500, 503, DROPPED, None])
+@pytest.mark.parametrize("call", [STATUS, "create jobs", "create events"])
+def test_a_call_that_fails_puts_off_its_object_alone(
+    desk: Desk, api: ApiServer, monkeypatch: pytest.MonkeyPatch, call: str, status: int | None
+) -> None:
+    monkeypatch.setattr("mynatca_operator.cluster.TIMEOUT_SECONDS", 0.5)
+    api.add_audit("a", dryRun=True)
+    api.add_audit("b", dryRun=True)
+    api.fail(call, status, times=1)
+    desk.look()
+    assert launched(api) == (["b"] if call != "create events" else ["a", "b"])
+    assert desk.metric("put_off") == 1
+    desk.look(2)
+    assert sorted(launched(api)) == ["a", "b"]
+    assert desk.metric("put_off") == 0
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_question_that_fails_puts_off_its_object_alone(desk: Desk, api: ApiServer, status: int) -> None:
+    api.add_audit("a", dryRun=True)
+    api.add_audit("b", dryRun=True)
+    desk.look(2)
+    assert launched(api) == ["a", "b"]
+    api.run_job(api.status("b")["jobName"], address="")
+    api.fail("list events", status, times=1)  # why a has no pod
+    desk.look()
+    assert api.status("b")["phase"] == "Running"
+    assert desk.metric("put_off") == 1
+
+
+def test_an_object_that_does_not_fit_is_left_out(desk: Desk, api: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
+    api.add_audit("a", mode="Ponder")
+    api.add_audit("b", status={"phase": "Levitating"})
+    api.add_audit("c")
+    desk.look(2)
+    assert launched(api) == ["c"]
+    assert desk.metric("unfit_audits") == 2
+    assert [record.audit for record in caplog.records if "does not fit" in record.message] == ["a", "b"]
+
+
+def test_a_refused_action_is_told_once(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 403, message="exceeded quota: jobs, requested: 1")
+    desk.look(5)
+    assert told(api) == ["Pending", "QuotaExceeded"]
+
+
+def test_what_keeps_a_pod_from_being_made_is_told(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    desk.look(2)
+    about = {"kind": "Job", "name": api.status("a")["jobName"]}
+    refused = {"reason": "FailedCreate", "message": 'pods "a" is forbidden: exceeded quota: pods'}
+    api.put("events", {"metadata": {"name": "e"}, "involvedObject": about, **refused})
+    desk.look(3)
+    assert api.status("a")["message"].startswith("QuotaExceeded: ")
+    assert told(api) == ["Pending", "FailedCreate", "QuotaExceeded"]
+
+
+def test_a_transition_whose_action_fails_is_told(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 500, times=1)
+    desk.look(3)
+    assert told(api) == ["Pending"]
+
+
+def test_a_webhook_that_does_not_answer_is_named(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a")
+    api.fail("create jobs", 500, message='Internal error occurred: failed calling webhook "x": timed out', times=2)
+    desk.look(2)
+    assert told(api) == ["Pending", "AdmissionRefused"]
+    desk.look()
+    assert desk.job
+
+
 # ---- what is lost
 
 
@@ -335,11 +428,13 @@ def test_the_operator_is_blind_while_nothing_can_be_read(
         api.fail("list jobs", status)
         refused = api.count("list jobs")
         await _until(lambda: api.count("list jobs") > refused + 3)
+        assert not desk.sweeper.is_ready
         assert not desk.sweeper.is_blind
         elapsed[0] = 61
         assert desk.sweeper.is_blind
         api.heal()
         await _until(lambda: not desk.sweeper.is_blind)
+        assert desk.sweeper.is_ready
         looking.cancel()
         await asyncio.wait({looking})
         assert looking.cancelled()
@@ -425,6 +520,38 @@ def test_the_oldest_beyond_what_is_kept_go(desk: Desk, api: ApiServer) -> None:
     desk.look()
     assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["a", "c"]
     assert '"totals":{"Succeeded":3}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_an_object_goes_only_once_its_run_is_on_record(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a", ttlSecondsAfterFinished=0)
+    desk.look(2)
+    desk.end()
+    api.fail("patch configmaps", 500)
+    for _ in range(3):
+        with pytest.raises(ApiException):
+            desk.look()
+    assert len(api.list(PLURAL)) == 1
+    desk.restart()
+    api.heal()
+    desk.look(2)
+    assert api.list(PLURAL) == []
+    assert '"totals":{"Succeeded":1}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_one_that_cannot_be_removed_keeps_no_other(desk: Desk, api: ApiServer) -> None:
+    for name in ("a", "b"):
+        complete(api, name, LONG_AGO)
+    desk.restart(kept_complete=0)
+    api.fail(f"delete {PLURAL}", 500, times=1)
+    desk.look()
+    assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["a"]
+
+
+def test_a_record_that_cannot_be_read_is_begun_anew(desk: Desk, api: ApiServer) -> None:
+    api.put("configmaps", {"metadata": {"name": RECORD}, "data": {"runs.json": "{"}})
+    complete(api, "a", LONG_AGO)
+    desk.look()
+    assert '"totals":{"Succeeded":1}' in api.get("configmaps", RECORD)["data"]["runs.json"]
 
 
 def test_an_object_goes_after_its_time(desk: Desk, api: ApiServer) -> None:

@@ -113,7 +113,8 @@ async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
             kopf.operator(
                 registry=watches(sweeper),
                 settings=kopf_settings(),
-                namespaces=[settings.namespace],
+                clusterwide=settings.all_namespaces,
+                namespaces=[] if settings.all_namespaces else [settings.namespace],
                 standalone=True,
                 # Or kopf asks for the user's name, which one that is a mere number lacks.
                 identity="mynatca-operator",  # type: ignore[arg-type]

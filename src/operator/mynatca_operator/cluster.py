@@ -4,7 +4,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from kubernetes.aio.client import (
     V1Pod,
 )
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 
 from mynatca_operator import pods as pods_
 from mynatca_operator.decide import Event, Launch, run_id
@@ -36,6 +37,8 @@ PROGRESS_SECONDS = timedelta(seconds=30)
 """Progress is asked for, and stored, no more often than this."""
 POD_TIMEOUT = aiohttp.ClientTimeout(total=3)
 JOB_LABEL = "batch.kubernetes.io/job-name"
+TROUBLE = (ApiException, aiohttp.ClientError, OSError)
+"""What a call to the API server may end in besides an answer: a refusal, a lost connection, a time-out."""
 _REFUSED = (400, 403, 422)
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ class Gone(Exception):
 
 
 class Cluster:
-    """One namespace of a cluster.
+    """A cluster, or one namespace of it.
 
     Args:
         api: talks to the API server.
@@ -67,6 +70,7 @@ class Cluster:
         self._template = template
         self._refusals: dict[str, Ending] = {}
         self._asked: dict[str, datetime] = {}
+        self._unfit: frozenset[str] = frozenset()
 
     # ---- reading
 
@@ -76,94 +80,117 @@ class Cluster:
         Raises:
             ApiException, OSError, TimeoutError: the API server does not answer, or refuses.
         """
-        audits = {audit.metadata.uid: audit for audit in await self._audits()}
-        jobs = await self._batch.list_namespaced_job(
-            self._namespace, label_selector=KIND_LABEL, _request_timeout=TIMEOUT_SECONDS
-        )
-        listed = await self._core.list_namespaced_pod(
-            self._namespace, label_selector=KIND_LABEL, _request_timeout=TIMEOUT_SECONDS
-        )
+        audits, unfit = await self._audits()
+        jobs: Any = await self._listed(self._batch.list_namespaced_job, self._batch.list_job_for_all_namespaces)
+        listed: Any = await self._listed(self._core.list_namespaced_pod, self._core.list_pod_for_all_namespaces)
         pods: defaultdict[str, list[V1Pod]] = defaultdict(list)
         for pod in listed.items:
             pods[_controller(pod.metadata)[1]].append(pod)
         nightly: list[RunJob] = []
         own: dict[str, RunJob] = {}
         for each in jobs.items:
-            kind, owner_uid = _controller(each.metadata)
-            seen = await self._seen(each, owner_uid, pods[_meta(each).uid or ""], audits.get(owner_uid))
-            if kind == KIND:
+            seen = _seen(each, pods[_meta(each).uid or ""])
+            if _controller(each.metadata)[0] == KIND:
                 own[seen.name] = seen
-            elif kind == "CronJob" and self._is_nightly(each):
+            elif self._is_nightly(each):
                 nightly.append(seen)
         known = {_meta(each).uid for each in jobs.items}
         left = [_left(pod) for pod in listed.items if _controller(pod.metadata)[1] not in known and pods_.is_open(pod)]
         own |= {each.name: each for each in left if each.owner_uid}
-        nightly += [each for each in left if not each.owner_uid and self._is_nightly_name(each.name)]
-        self._asked = {uid: when for uid, when in self._asked.items() if uid in audits}
-        names = {audit.status.job_name for audit in audits.values() if not audit.status.is_terminal}
-        self._refusals = {name: why for name, why in self._refusals.items() if name in names}
-        for name in names - set(own) - {None}:
-            foreign = await self._foreign(name or "") if name not in self._refusals else None
-            own |= {foreign.name: foreign} if foreign else {}
-        return World(datetime.now(UTC), audits, own, tuple(nightly), dict(self._refusals))
+        nightly += [each for each in left if not each.owner_uid and self._was_nightly(each)]
+        unread = await self._look_closer(audits, own, pods)
+        return World(datetime.now(UTC), audits, own, tuple(nightly), dict(self._refusals), unfit, unread)
 
-    async def _audits(self) -> list[IntercomAudit]:
-        listed: Any = await self._objects.list_namespaced_custom_object(
-            GROUP, VERSION, self._namespace, PLURAL, _request_timeout=TIMEOUT_SECONDS
+    async def _listed(self, here: Any, everywhere: Any, **more: Any) -> Any:
+        """List what bears the label of runs, in the namespace or in all of them."""
+        more = {"label_selector": KIND_LABEL, "_request_timeout": TIMEOUT_SECONDS} | more
+        if self._settings.all_namespaces:
+            return await everywhere(**more)
+        return await here(namespace=self._namespace, **more)
+
+    async def _audits(self) -> tuple[dict[str, IntercomAudit], frozenset[str]]:
+        """All objects by UID, and the UIDs of those that do not fit: stored by another version of the operator."""
+        listed = await self._listed(
+            self._objects.list_namespaced_custom_object,
+            self._objects.list_cluster_custom_object,
+            group=GROUP,
+            version=VERSION,
+            plural=PLURAL,
+            label_selector="",
         )
-        return [IntercomAudit.model_validate(each) for each in listed["items"]]
+        audits: dict[str, IntercomAudit] = {}
+        unfit = set()
+        for each in listed["items"]:
+            try:
+                audit = IntercomAudit.model_validate(each)
+            except ValidationError:
+                uid, name = each["metadata"]["uid"], each["metadata"]["name"]
+                unfit.add(uid)
+                if uid not in self._unfit:
+                    log.warning("an object does not fit this version and is left out", extra={"audit": name})
+            else:
+                audits[audit.metadata.uid] = audit
+        self._unfit = frozenset(unfit)
+        return audits, self._unfit
+
+    async def _look_closer(
+        self, audits: Mapping[str, IntercomAudit], jobs: dict[str, RunJob], pods: Mapping[str, Sequence[V1Pod]]
+    ) -> frozenset[str]:
+        """Ask what the lists do not tell of the Jobs that run; returns the UIDs of objects where that failed."""
+        self._asked = {uid: when for uid, when in self._asked.items() if uid in audits}
+        open_ = [audit for audit in audits.values() if audit.status.job_name and not audit.status.is_terminal]
+        names = {audit.status.job_name for audit in open_}
+        self._refusals = {name: why for name, why in self._refusals.items() if name in names}
+        unread = set()
+        for audit in open_:
+            name = audit.status.job_name or ""
+            try:
+                if name in jobs:
+                    jobs[name] = await self._asked_about(audit, jobs[name], pods.get(jobs[name].uid, []))
+                elif name not in self._refusals and (foreign := await self._foreign(audit, name)):
+                    jobs[name] = foreign
+            except TROUBLE as error:
+                unread.add(audit.metadata.uid)
+                log.warning("an object is left to the next look: %s", told(error), extra={"audit": audit.metadata.name})
+        return frozenset(unread)
 
     def _is_nightly(self, job_: V1Job) -> bool:
-        names = [each.name for each in _meta(job_).owner_references or [] if each.controller]
-        return bool(self._settings.sync_cronjob) and names == [self._settings.sync_cronjob]
+        meta, cronjob = _meta(job_), self._settings.sync_cronjob
+        names = [each.name for each in meta.owner_references or [] if each.controller and each.kind == "CronJob"]
+        return bool(cronjob) and (meta.namespace, names) == (self._namespace, [cronjob])
 
-    def _is_nightly_name(self, name: str) -> bool:
-        return bool(self._settings.sync_cronjob) and name.startswith(f"{self._settings.sync_cronjob}-")
+    def _was_nightly(self, job_: RunJob) -> bool:
+        cronjob = self._settings.sync_cronjob
+        return bool(cronjob) and job_.namespace == self._namespace and job_.name.startswith(f"{cronjob}-")
 
-    async def _foreign(self, name: str) -> RunJob | None:
+    async def _foreign(self, audit: IntercomAudit, name: str) -> RunJob | None:
         """A Job that a status names and the listing did not have: somebody else's, or none."""
         try:
-            found = await self._batch.read_namespaced_job(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
+            found = await self._batch.read_namespaced_job(
+                name, audit.metadata.namespace, _request_timeout=TIMEOUT_SECONDS
+            )
         except ApiException as error:
             if error.status == 404:
                 return None
             raise
-        return replace(await self._seen(found, _controller(found.metadata)[1], [], None), writes=False)
+        return replace(_seen(found, []), writes=False)
 
-    async def _seen(self, job_: V1Job, owner_uid: str, pods: Sequence[V1Pod], audit: IntercomAudit | None) -> RunJob:
-        meta = _meta(job_)
-        state, reason, ended_at = pods_.state_of(job_)
+    async def _asked_about(self, audit: IntercomAudit, job_: RunJob, pods: Sequence[V1Pod]) -> RunJob:
+        """A Job with what events and its pod tell of it."""
         running = next((pod for pod in pods if pods_.is_running(pod)), None)
-        current = audit is not None and audit.status.job_name == meta.name and not audit.status.is_terminal
-        refusal = await self._no_pod(meta.name or "") if current and state == "active" and not pods else None
-        progress = plan = None
-        if audit and current and running:
-            progress = await self._progress(audit, running)
-        if audit and current and audit.plans and audit.status.plan_config_map is None:
-            plan = await self._plan(audit, running)
-        return RunJob(
-            name=meta.name or "",
-            uid=meta.uid or "",
-            owner_uid=owner_uid,
-            created_at=meta.creation_timestamp or datetime.now(UTC),
-            writes=(meta.labels or {}).get(WRITES_LABEL) != "false",
-            state=state,
-            job_reason=reason,
-            started=pods_.has_started(pods),
-            ended_at=ended_at,
-            summary=pods_.summary_of(pods),
-            ending=pods_.ending_of(pods, refusal),
-            progress=progress,
-            plan_config_map=plan,
-            deleting=meta.deletion_timestamp is not None,
-            held=bool(job_.spec and job_.spec.suspend),
-        )
+        if job_.state == "active" and not pods and not job_.held:
+            job_ = replace(job_, ending=await self._no_pod(audit, job_.name))
+        if running:
+            job_ = replace(job_, progress=await self._progress(audit, running))
+        if audit.plans and audit.status.plan_config_map is None:
+            job_ = replace(job_, plan_config_map=await self._plan(audit, running))
+        return job_
 
-    async def _no_pod(self, job_name: str) -> Ending | None:
+    async def _no_pod(self, audit: IntercomAudit, job_name: str) -> Ending | None:
         """Why the Job controller cannot make a pod, as its events say."""
         selector = f"involvedObject.kind=Job,involvedObject.name={job_name},reason=FailedCreate"
         events = await self._core.list_namespaced_event(
-            self._namespace, field_selector=selector, _request_timeout=TIMEOUT_SECONDS
+            audit.metadata.namespace, field_selector=selector, _request_timeout=TIMEOUT_SECONDS
         )
         message = next((event.message or "" for event in reversed(events.items)), None)
         return None if message is None else _refusal(message)
@@ -179,27 +206,20 @@ class Cluster:
         if text is None:
             return None
         self._asked[audit.metadata.uid] = datetime.now(UTC)
-        values = {
-            sample.name.removeprefix("mynatca_intercom_run_"): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name.startswith("mynatca_intercom_run_") and not sample.labels
-        }
-        moved = values.get("last_action_timestamp_seconds", 0)
-        return Progress(
-            total=int(values.get("actions_planned", 0)),
-            done=int(values.get("actions_done", 0)),
-            last_moved=datetime.fromtimestamp(int(moved), UTC) if moved else None,
-        )
+        try:
+            return _progress_in(text)
+        except (ValueError, OverflowError):
+            log.debug("a run's pod answers what is no metrics")
+            return None
 
     async def _plan(self, audit: IntercomAudit, pod: V1Pod | None) -> str | None:
         """Keep the beginning of the plan that the pod hands over; the name of its ConfigMap once it is there."""
         name = run_id(audit, "plan")
         text = await self._ask(pod, "plan") if pod else None
         if text is None:
-            return name if await self._has_config_map(name) else None
+            return name if await self._has_config_map(audit.metadata.namespace, name) else None
         body = {"metadata": {"name": name, "ownerReferences": [owner(audit)]}, "data": {"plan.json": text}}
-        await self._create_config_map(body)
+        await self._create_config_map(audit.metadata.namespace, body)
         return name
 
     async def _ask(self, pod: V1Pod, path: str) -> str | None:
@@ -210,7 +230,7 @@ class Cluster:
         try:
             async with self._pods.get(f"http://{host}:{METRICS_PORT}/{path}", timeout=POD_TIMEOUT) as answer:
                 return await answer.text() if answer.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             log.debug("a run's pod does not answer: %s", type(error).__name__)
             return None
 
@@ -230,7 +250,7 @@ class Cluster:
             stored = await self._objects.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
-                self._namespace,
+                audit.metadata.namespace,
                 PLURAL,
                 audit.metadata.name,
                 body,
@@ -247,16 +267,17 @@ class Cluster:
         """Create the Job; one that is there already under this name is left to the next look."""
         mappings = mappings_config_map(audit, launch)
         if mappings:
-            await self._create_config_map(mappings)
+            await self._create_config_map(audit.metadata.namespace, mappings)
         body = V1Job.model_validate(job(self._template, audit, launch, self._settings.max_failed_rows))
         try:
-            await self._batch.create_namespaced_job(self._namespace, body, _request_timeout=TIMEOUT_SECONDS)
+            await self._batch.create_namespaced_job(audit.metadata.namespace, body, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
             if error.status == 409:
                 return
-            if error.status not in _REFUSED:
+            message = _message(error)
+            if error.status not in _REFUSED and "webhook" not in message:
                 raise
-            self._refusals[launch.job_name] = _refusal(_message(error), invalid=error.status != 403)
+            self._refusals[launch.job_name] = _refusal(message, invalid=error.status in (400, 422))
         else:
             self._refusals.pop(launch.job_name, None)
 
@@ -269,7 +290,7 @@ class Cluster:
         try:
             await self._batch.patch_namespaced_job(
                 job_.name,
-                self._namespace,
+                job_.namespace,
                 {"spec": {"suspend": False}},
                 _content_type="application/merge-patch+json",
                 _request_timeout=TIMEOUT_SECONDS,
@@ -284,7 +305,7 @@ class Cluster:
         await self._unless_gone(
             self._batch.delete_namespaced_job(
                 job_.name,
-                self._namespace,
+                job_.namespace,
                 propagation_policy="Foreground",
                 _request_timeout=TIMEOUT_SECONDS,
             )
@@ -294,7 +315,12 @@ class Cluster:
         """Delete an object that has ended, and all that it owns."""
         await self._unless_gone(
             self._objects.delete_namespaced_custom_object(
-                GROUP, VERSION, self._namespace, PLURAL, audit.metadata.name, _request_timeout=TIMEOUT_SECONDS
+                GROUP,
+                VERSION,
+                audit.metadata.namespace,
+                PLURAL,
+                audit.metadata.name,
+                _request_timeout=TIMEOUT_SECONDS,
             )
         )
 
@@ -307,7 +333,7 @@ class Cluster:
                 "apiVersion": f"{GROUP}/{VERSION}",
                 "kind": KIND,
                 "name": audit.metadata.name,
-                "namespace": self._namespace,
+                "namespace": audit.metadata.namespace,
                 "uid": audit.metadata.uid,
             },
             "type": event.type,
@@ -319,7 +345,7 @@ class Cluster:
             "count": 1,
         }
         await self._core.create_namespaced_event(
-            self._namespace, CoreV1Event.model_validate(body), _request_timeout=TIMEOUT_SECONDS
+            audit.metadata.namespace, CoreV1Event.model_validate(body), _request_timeout=TIMEOUT_SECONDS
         )
 
     # ---- the record of last runs
@@ -340,7 +366,7 @@ class Cluster:
         """Store the record."""
         body = {"metadata": {"name": self._settings.record}, "data": {"runs.json": text}}
         if new:
-            await self._create_config_map(body)
+            await self._create_config_map(self._namespace, body)
             return
         try:
             await self._core.patch_namespaced_config_map(
@@ -353,22 +379,22 @@ class Cluster:
         except ApiException as error:
             if error.status != 404:
                 raise
-            await self._create_config_map(body)  # somebody has deleted it
+            await self._create_config_map(self._namespace, body)  # somebody has deleted it
 
-    async def _has_config_map(self, name: str) -> bool:
+    async def _has_config_map(self, namespace: str, name: str) -> bool:
         try:
-            await self._core.read_namespaced_config_map(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
+            await self._core.read_namespaced_config_map(name, namespace, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
             if error.status == 404:
                 return False
             raise
         return True
 
-    async def _create_config_map(self, body: dict[str, Any]) -> None:
+    async def _create_config_map(self, namespace: str, body: dict[str, Any]) -> None:
         """Create one; one that is there already has the same content, as its name is a function of it."""
         try:
             await self._core.create_namespaced_config_map(
-                self._namespace, V1ConfigMap.model_validate(body), _request_timeout=TIMEOUT_SECONDS
+                namespace, V1ConfigMap.model_validate(body), _request_timeout=TIMEOUT_SECONDS
             )
         except ApiException as error:
             if error.status != 409:
@@ -383,12 +409,60 @@ class Cluster:
                 raise
 
 
+def told(error: BaseException) -> str:
+    """An error in a log line: without what the server says, which may quote an object."""
+    return f"{error.status} {error.reason}" if isinstance(error, ApiException) else type(error).__name__
+
+
+def _seen(job_: V1Job, pods: Sequence[V1Pod]) -> RunJob:
+    """A Job as its own fields and those of its pods tell it."""
+    meta = _meta(job_)
+    state, reason, ended_at = pods_.state_of(job_)
+    return RunJob(
+        name=meta.name or "",
+        namespace=meta.namespace or "",
+        uid=meta.uid or "",
+        owner_uid=_controller(meta)[1],
+        created_at=meta.creation_timestamp or datetime.now(UTC),
+        writes=(meta.labels or {}).get(WRITES_LABEL) != "false",
+        state=state,
+        job_reason=reason,
+        started=pods_.has_started(pods),
+        ended_at=ended_at,
+        summary=pods_.summary_of(pods),
+        ending=pods_.ending_of(pods),
+        deleting=meta.deletion_timestamp is not None,
+        held=bool(job_.spec and job_.spec.suspend),
+    )
+
+
+def _progress_in(text: str) -> Progress:
+    """How far a run is, by its metrics.
+
+    Raises:
+        ValueError, OverflowError: they are none.
+    """
+    values = {
+        sample.name.removeprefix("mynatca_intercom_run_"): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("mynatca_intercom_run_") and not sample.labels
+    }
+    moved = values.get("last_action_timestamp_seconds", 0)
+    return Progress(
+        total=int(values.get("actions_planned", 0)),
+        done=int(values.get("actions_done", 0)),
+        last_moved=datetime.fromtimestamp(int(moved), UTC) if moved else None,
+    )
+
+
 def _left(pod: V1Pod) -> RunJob:
     """The Job of a pod that has not ended although its Job is gone: as one that is being deleted."""
     meta = pod.metadata or V1ObjectMeta()
     labels = meta.labels or {}
     return RunJob(
         name=labels.get(JOB_LABEL, ""),
+        namespace=meta.namespace or "",
         uid=_controller(meta)[1],
         owner_uid=labels.get(UID_LABEL, ""),
         created_at=meta.creation_timestamp or datetime.now(UTC),
@@ -419,6 +493,6 @@ def _refusal(message: str, *, invalid: bool = False) -> Ending:
     """Why something was not let in: by quota, by admission, or because it cannot be right."""
     if "exceeded quota" in message:
         return Ending("QuotaExceeded", message)
-    if "PodSecurity" in message or "admission" in message or "denied the request" in message:
+    if any(sign in message for sign in ("PodSecurity", "admission", "denied the request", "webhook")):
         return Ending("AdmissionRefused", message)
     return Ending("InvalidJob" if invalid else "JobRefused", message)

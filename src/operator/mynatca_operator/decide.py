@@ -104,11 +104,12 @@ class _Course:
     """The course of one run; `_audit` bears the status as it has been decided so far."""
 
     def __init__(self, audit: IntercomAudit, world: World) -> None:
-        self._phase_before = audit.status.phase
+        self._before = audit.status
         self._audit = audit
         self._world = world
         self._now = world.now.replace(microsecond=0)
         self._launch: Launch | None = None
+        self._trouble: Ending | None = None
 
     def decide(self) -> Decision:
         self._take_plan()
@@ -296,7 +297,7 @@ class _Course:
         else:
             if refusal:
                 self._set("JobCreated", "False", refusal.reason, refusal.message)
-                self._to("Pending", refusal.message)
+                self._is_kept(refusal)
             self._create()
 
     def _withdraw(self) -> None:
@@ -312,12 +313,16 @@ class _Course:
             ending = job.ending or Ending("StartDeadlineExceeded", "No pod of the Job runs.")
             self._fail(ending.reason, ending.message)
             return
-        message = "Running." if job.started else "Waiting for the pod."
-        if not job.started and job.ending:
-            message = f"{job.ending.reason}: {job.ending.message}"
         running: Phase = "Planning" if self._audit.plans else "Running"
         self._update(progress=job.progress or self._status.progress)
-        self._to(running if started else "Pending", message)
+        self._to(running if started else "Pending", "Running." if job.started else "Waiting for the pod.")
+        if job.ending and not job.started:
+            self._is_kept(job.ending)
+
+    def _is_kept(self, trouble: Ending) -> None:
+        """Something keeps the run from starting, which may pass."""
+        self._trouble = trouble
+        self._to(self._status.phase or "Pending", f"{trouble.reason}: {trouble.message}")
 
     def _completed(self, job: RunJob) -> None:
         summary, fault = self._fenced(job)
@@ -438,9 +443,11 @@ class _Course:
         self._update(**generation, conditions=conditions)
 
     def _told(self) -> Sequence[Event]:
-        """One event for each transition of the phase."""
-        if self._status.phase == self._phase_before:
-            return ()
+        """One event for each transition of the phase, and for what newly keeps the run from starting."""
+        if self._status.phase == self._before.phase:
+            trouble = self._trouble
+            known = trouble is None or (self._before.message or "").startswith(f"{trouble.reason}: ")
+            return () if trouble is None or known else (Event("Warning", trouble.reason, trouble.message),)
         failed = self._status.condition("Failed")
         if self._status.phase == "Failed" and failed:
             return (Event("Warning", failed.reason, failed.message),)

@@ -27,23 +27,29 @@ class Exporter(Collector):
     """Exports what the last sweep saw; nothing before the first."""
 
     def __init__(self) -> None:
-        self._seen: tuple[World, Record] | None = None
+        self._seen: tuple[World, Record, int] | None = None
 
-    def show(self, world: World, record: Record) -> None:
-        """Export this from now on."""
-        self._seen = world, record
+    def show(self, world: World, record: Record, put_off: int = 0) -> None:
+        """Export this from now on; `put_off` is how many objects were left to the next look."""
+        self._seen = world, record, put_off
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of a scrape; a constant number of series, whatever the number of objects."""
         if self._seen is None:
             return
-        world, record = self._seen
-        sweep = GaugeMetricFamily(f"{PREFIX}_last_sweep_timestamp_seconds", "When everything was last looked at.")
-        sweep.add_metric([], world.now.timestamp())
-        yield sweep
+        world, record, put_off = self._seen
+        yield _gauge("last_sweep_timestamp_seconds", "When everything was last looked at.", world.now.timestamp())
+        yield _gauge("put_off", "IntercomAudits that the last look left to the next one: a call failed.", put_off)
+        yield _gauge("unfit_audits", "IntercomAudits that do not fit this version and are left out.", len(world.unfit))
+        yield _gauge("nightly_running", "Nightly syncs that run now.", len(world.nightly_now))
         yield _objects(world)
-        yield _nightly(world)
         yield from _last_runs(record)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", text)
+    family.add_metric([], value)
+    return family
 
 
 def _objects(world: World) -> Metric:
@@ -52,12 +58,6 @@ def _objects(world: World) -> Metric:
     for mode in get_args(Mode):
         for phase in get_args(Phase):
             family.add_metric([mode, phase], found[mode, phase])
-    return family
-
-
-def _nightly(world: World) -> Metric:
-    family = GaugeMetricFamily(f"{PREFIX}_nightly_running", "Nightly syncs that run now.")
-    family.add_metric([], len(world.nightly_now))
     return family
 
 

@@ -62,11 +62,11 @@ def summary_of(pods: Sequence[V1Pod]) -> Summary | None:
         return None
 
 
-def ending_of(pods: Sequence[V1Pod], refusal: Ending | None) -> Ending | None:
-    """Why the newest pod failed or does not start; `refusal` is why no pod could be made."""
+def ending_of(pods: Sequence[V1Pod]) -> Ending | None:
+    """Why the newest pod failed or does not start."""
     pod = newest(pods)
     if pod is None:
-        return refusal
+        return None
     return _evicted(pod) or _terminated_badly(pod) or _waiting(pod) or _unschedulable(pod)
 
 

@@ -56,7 +56,7 @@ class Record(BaseModel):
 def updated(record: Record, world: World) -> Record:
     """The record with all runs that have ended since; the same record if none has."""
     new = record.model_copy(deep=True)
-    present = {job.uid for job in world.nightly} | set(world.audits)
+    present = {job.uid for job in world.nightly} | set(world.audits) | world.unfit
     for uid, kind, run in _ended(new, world):
         if uid not in new.counted:
             _count(new.kinds.setdefault(kind, KindRecord()), run)

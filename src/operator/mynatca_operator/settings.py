@@ -27,6 +27,13 @@ class OperatorSettings(Settings):
         description="Namespace whose IntercomAudits are run; default: that of the operator's pod.",
         examples=["mynatca-intercom"],
     )
+    all_namespaces: bool = Field(
+        default=False,
+        alias="ALL_NAMESPACES",
+        description="Run IntercomAudits of all namespaces, which needs a ClusterRole; OPERATOR_NAMESPACE is then where "
+        "the record of last runs and the nightly sync are.",
+        examples=["true"],
+    )
     job_template: Path = Field(
         alias="JOB_TEMPLATE",
         description="File with the Job (batch/v1, YAML) that every run is made of; its first container gets the "

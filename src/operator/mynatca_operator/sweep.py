@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-import aiohttp
-from kubernetes.aio.client import ApiException
+from pydantic import ValidationError
 
-from mynatca_operator.cluster import Cluster, Gone
-from mynatca_operator.decide import Launch, Release, Remove, StopJob, decide
+from mynatca_operator.cluster import TROUBLE, Cluster, Gone, told
+from mynatca_operator.decide import Action, Launch, Release, Remove, StopJob, decide
 from mynatca_operator.exporter import Exporter
 from mynatca_operator.record import Record, updated
 from mynatca_operator.resource import IntercomAudit
@@ -45,6 +45,8 @@ class Sweeper:
         self._check = check
         self._wake = asyncio.Event()
         self._record: Record | None = None
+        self._put_off: set[str] = set()
+        self._sees = False
         self._seen_at: float | None = None
         self._began_at = time.monotonic()
 
@@ -54,8 +56,8 @@ class Sweeper:
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything was looked at once."""
-        return self._seen_at is not None
+        """Whether the last look saw everything."""
+        return self._sees
 
     @property
     def is_blind(self) -> bool:
@@ -71,9 +73,11 @@ class Sweeper:
                 await self._check()
                 if await self.sweep():
                     self._wake.set()
-                self._seen_at = time.monotonic()
-            except (ApiException, aiohttp.ClientError, OSError, TimeoutError) as error:
-                log.warning("the cluster cannot be read: %s", _told(error))
+            except TROUBLE as error:
+                self._sees = False
+                log.warning("the cluster cannot be read, or the record not be kept: %s", told(error))
+            else:
+                self._sees, self._seen_at = True, time.monotonic()
             await asyncio.sleep(AT_MOST_EVERY_SECONDS)
             try:
                 await asyncio.wait_for(self._wake.wait(), self._settings.sweep_seconds)
@@ -87,55 +91,72 @@ class Sweeper:
             ApiException, OSError, TimeoutError: the API server does not answer, or refuses.
         """
         world = await self._cluster.read()
-        changed = False
-        for uid in sorted(world.audits, key=lambda uid: _age(world.audits[uid])):
-            audit, moved = await self._attend(world.audits[uid], world)
+        self._put_off = set(world.unread)
+        changed, over = False, list[IntercomAudit]()
+        for uid in sorted(world.audits.keys() - world.unread, key=lambda uid: _age(world.audits[uid])):
+            audit, moved = await self._attend(world.audits[uid], world, over)
             changed = changed or moved
             # The next one is decided on with what this one has become.
             world = replace(world, audits={**world.audits, uid: audit})
-        await self._keep_record(world)
-        await self._prune(world)
+        record = await self._keep_record(world)
+        for audit in [*over, *self._surplus(world)]:  # only now: what became of them is on record
+            with self._alone(audit):
+                await self._cluster.remove(audit)
+        self._exporter.show(world, record, len(self._put_off))
         return changed
 
-    async def _attend(self, audit: IntercomAudit, world: World) -> tuple[IntercomAudit, bool]:
-        """Store what is true of one object, then do what follows, then tell."""
+    async def _attend(
+        self, audit: IntercomAudit, world: World, over: list[IntercomAudit]
+    ) -> tuple[IntercomAudit, bool]:
+        """Store what is true of one object, then do what follows, then tell, even of what could not be done."""
         decision = decide(audit, world)
-        moved = decision.status != audit.status
-        try:
-            if moved:
+        moved = False
+        with self._alone(audit):
+            if decision.status != audit.status:
                 audit = await self._cluster.store(audit, decision.status)
-            for action in decision.actions:
-                match action:
-                    case Launch():
-                        await self._cluster.launch(audit, action)
-                    case Release():
-                        await self._cluster.release(action.job)
-                    case StopJob():
-                        await self._cluster.stop(action.job)
-                    case Remove():
-                        await self._cluster.remove(audit)
+                moved = True
+            with self._alone(audit):
+                for action in decision.actions:
+                    await self._act(audit, action, over)
             for event in decision.events:
                 await self._cluster.tell(audit, event)
-        except Gone:
-            self._wake.set()
-        except ApiException as error:
-            log.warning("an object is left to the next look: %s", _told(error), extra={"audit": audit.metadata.name})
         return audit, moved
 
-    async def _keep_record(self, world: World) -> None:
-        known = self._record
-        stored = None
+    async def _act(self, audit: IntercomAudit, action: Action, over: list[IntercomAudit]) -> None:
+        match action:
+            case Launch():
+                await self._cluster.launch(audit, action)
+            case Release():
+                await self._cluster.release(action.job)
+            case StopJob():
+                await self._cluster.stop(action.job)
+            case Remove():
+                over.append(audit)
+
+    @contextmanager
+    def _alone(self, audit: IntercomAudit) -> Iterator[None]:
+        """Trouble with one object is no other's: it is left to the next look, logged and counted."""
+        try:
+            yield
+        except Gone:
+            self._wake.set()
+        except TROUBLE as error:
+            self._put_off.add(audit.metadata.uid)
+            log.warning("an object is left to the next look: %s", told(error), extra={"audit": audit.metadata.name})
+
+    async def _keep_record(self, world: World) -> Record:
+        known, new = self._record, False
         if known is None:
             stored = await self._cluster.read_record()
-            known = Record.model_validate_json(stored) if stored else Record()
+            known, new = _record_in(stored), stored is None
         record = updated(known, world)
-        if record != known or (self._record is None and stored is None):
-            await self._cluster.write_record(record.model_dump_json(), new=self._record is None and stored is None)
+        if record != known or new:
+            await self._cluster.write_record(record.model_dump_json(), new=new)
         self._record = record
-        self._exporter.show(world, record)
+        return record
 
-    async def _prune(self, world: World) -> None:
-        """Remove the oldest of those that have ended, beyond what is kept."""
+    def _surplus(self, world: World) -> Iterator[IntercomAudit]:
+        """The oldest of those that have ended, beyond what is kept."""
         for condition, kept in (("Complete", self._settings.kept_complete), ("Failed", self._settings.kept_failed)):
             ended = [
                 audit
@@ -143,13 +164,19 @@ class Sweeper:
                 if audit.status.phase == condition and audit.metadata.deletion_timestamp is None
             ]
             ended.sort(key=lambda audit: audit.status.completion_time or audit.metadata.creation_timestamp)
-            for audit in ended[: max(0, len(ended) - kept)]:
-                await self._cluster.remove(audit)
+            yield from ended[: max(0, len(ended) - kept)]
+
+
+def _record_in(stored: str | None) -> Record:
+    """The record as it was stored; a new one if it was not, or if somebody has made it unreadable."""
+    if stored is None:
+        return Record()
+    try:
+        return Record.model_validate_json(stored)
+    except ValidationError:
+        log.error("the record of last runs cannot be read; a new one is begun")  # noqa: TRY400 - the text says all
+        return Record()
 
 
 def _age(audit: IntercomAudit) -> tuple[datetime, str]:
     return audit.metadata.creation_timestamp, audit.metadata.uid
-
-
-def _told(error: BaseException) -> str:
-    return f"{error.status} {error.reason}" if isinstance(error, ApiException) else type(error).__name__

@@ -25,7 +25,7 @@ class RunJob:
     """A Job of ours, or of the nightly CronJob.
 
     Attributes:
-        name, uid: The Job's.
+        name, namespace, uid: The Job's.
         owner_uid: The UID of the IntercomAudit or CronJob that controls it.
         created_at: When it was created.
         writes: Whether it may write to Intercom, as its label says.
@@ -57,6 +57,7 @@ class RunJob:
     plan_config_map: str | None = None
     deleting: bool = False
     held: bool = False
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class World:
             while a pod of theirs has not ended: it may still write.
         nightly: Jobs of the nightly CronJob that are still there, in the same way.
         refusals: Job name -> why the API server did not let it be created, in this process's last try.
+        unfit: UIDs of IntercomAudits that this version cannot read, and that are left out of `audits`.
+        unread: UIDs of those in `audits` of which not everything could be read: nothing is decided on them.
     """
 
     now: datetime
@@ -77,6 +80,8 @@ class World:
     jobs: Mapping[str, RunJob] = field(default_factory=dict)
     nightly: tuple[RunJob, ...] = ()
     refusals: Mapping[str, Ending] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
 
     @property
     def nightly_now(self) -> tuple[RunJob, ...]:
