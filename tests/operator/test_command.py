@@ -7,17 +7,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from mynatca_intercom.summary import Summary
+from mynatca_operator.__main__ import run
 from mynatca_operator.resource import PLURAL
 from support.api_server import NAMESPACE, ApiServer
 from support.webhook_service import free_port, wait_until
 
 COMMAND = Path(sys.executable).with_name("mynatca-operator")
+
+
+POD = {"restartPolicy": "Never", "containers": [{"name": "syncjob", "image": "syncjob"}]}
+
+
+def job_with(**spec: Any) -> str:
+    """A Job template, with these parts of its spec."""
+    return yaml.safe_dump({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": POD}} | spec})
 
 
 class Operator:
@@ -26,10 +36,8 @@ class Operator:
     def __init__(self, api: ApiServer, folder: Path) -> None:
         self.port = free_port()
         self.log_file = folder / "operator.log"
-        template = folder / "job.yaml"
-        container = {"name": "syncjob", "image": "syncjob"}
-        pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [container]}}
-        template.write_text(yaml.safe_dump({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": pod}}))
+        self.template = folder / "job.yaml"
+        self.template.write_text(job_with())
         kubeconfig = folder / "kubeconfig"
         config = {
             "apiVersion": "v1",
@@ -43,7 +51,7 @@ class Operator:
         self.settings = {
             "KUBECONFIG": str(kubeconfig),
             "OPERATOR_NAMESPACE": NAMESPACE,
-            "JOB_TEMPLATE": str(template),
+            "JOB_TEMPLATE": str(self.template),
             "SWEEP_SECONDS": "600",
             "HTTP_PORT": str(self.port),
         }
@@ -126,9 +134,40 @@ def run_to_its_end(api: ApiServer, name: str) -> None:
         ("SWEEP_SECONDS", "0", "SWEEP_SECONDS"),
     ],
 )
-def test_wrong_settings_are_named(operator: Operator, setting: str, value: str | None, sentence: str) -> None:
-    assert operator.begin(**{setting: value}).wait(30) == 2
-    assert sentence in operator.log
+def test_wrong_settings_are_named(
+    operator: Operator, setting: str, value: str | None, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = operator.settings | {setting: value}
+    assert run([], {name: value for name, value in settings.items() if value is not None}) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("{", "it cannot be read"),
+        ("a word", "it is no Job"),
+        (yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "spec": POD}), "it is no Job"),
+        (job_with(backoffLimit="many"), "spec.backoffLimit"),
+        (job_with(template={"spec": {"containers": []}}), "spec.template.spec.containers"),
+        (job_with(template={"spec": {"containers": [{"name": "syncjob"}]}}), "spec.template.spec.containers.0.image"),
+        (job_with(template={"spec": POD | {"tolerate": []}}), "spec.template.spec.tolerate"),
+    ],
+)
+def test_a_wrong_template_is_named(
+    operator: Operator, template: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.template.write_text(template)
+    assert run([], operator.settings) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("JOB_TEMPLATE cannot be ")
+    assert sentence in told
+    assert len(told.splitlines()) == 1
+
+
+def test_wrong_settings_end_the_process(operator: Operator) -> None:
+    assert operator.begin(JOB_TEMPLATE="/nowhere").wait(30) == 2
+    assert operator.log.startswith("JOB_TEMPLATE cannot be '/nowhere'")
     assert "Traceback" not in operator.log
 
 
@@ -171,5 +210,8 @@ def test_what_it_serves(operator: Operator, api: ApiServer) -> None:
     assert operator.get("healthz").status_code == 200
     api.heal()
     wait_until(lambda: operator.get("readyz").status_code == 200)
+    api.fail("list jobs", 503)
+    wait_until(lambda: operator.get("readyz").status_code == 503)
+    api.heal()
     assert 'mynatca_intercom_operator_audits{mode="Audit",phase="Running"} 0.0' in operator.get("metrics").text
     assert operator.stop() == 0

@@ -575,7 +575,15 @@ def test_a_missing_definition_is_named(desk: Desk, api: ApiServer) -> None:
         desk.runner.run(ensure_served(desk.client))
 
 
-def test_an_older_definition_is_named_with_what_it_lacks(desk: Desk, api: ApiServer) -> None:
-    del api.definition["properties"]["spec"]["properties"]["undo"]
-    with pytest.raises(DefinitionUnfit, match=r"it has no spec\.undo"):
+@pytest.mark.parametrize(
+    "missing", ["spec.undo", "spec.audit.archive", "spec.manualUpdate.mappings.memberNumber", "status.planDigest"]
+)
+def test_an_older_definition_is_named_with_what_it_lacks(desk: Desk, api: ApiServer, missing: str) -> None:
+    *path, last = missing.split(".")
+    part = api.definition
+    for name in path:
+        part = part["properties"][name]
+        part = part.get("items", part)
+    del part["properties"][last]
+    with pytest.raises(DefinitionUnfit, match=f"it has no {missing}\\."):
         desk.runner.run(ensure_current(desk.client))

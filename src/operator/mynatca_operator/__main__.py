@@ -16,13 +16,14 @@ from typing import Any
 import aiohttp
 import kopf
 import yaml
-from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.client import ApiClient, Configuration, V1Job
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from mynatca_intercom import logs
 from mynatca_intercom.settings import SettingsError, load
-from mynatca_operator.cluster import Cluster
+from mynatca_operator.cluster import TROUBLE, Cluster, told
 from mynatca_operator.definition import DefinitionUnfit, ensure_current, ensure_served
 from mynatca_operator.exporter import Exporter
 from mynatca_operator.job import KIND_LABEL
@@ -54,8 +55,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return asyncio.run(_operate(settings, template))
     except (DefinitionUnfit, ConfigException) as error:
         return _refused(error, 2)
-    except (ApiException, aiohttp.ClientError, OSError) as error:
-        log.error("the operator ends: %s", type(error).__name__)  # noqa: TRY400 - the reason is in the lines before
+    except TROUBLE as error:
+        log.error("the operator ends: %s", told(error))  # noqa: TRY400 - the reason is in the lines before
         return 1
 
 
@@ -82,19 +83,31 @@ def read_template(settings: OperatorSettings) -> dict[str, Any]:
     """The Job that runs are made of.
 
     Raises:
-        SettingsError: it cannot be read, or is none; or the namespace is not known.
+        SettingsError: it cannot be read, or is no Job with a container; or the namespace is not known.
     """
     if not settings.namespace:
         raise SettingsError("OPERATOR_NAMESPACE is not set, and this is no pod: name one, OPERATOR_NAMESPACE=default.")
     try:
-        template = yaml.safe_load(settings.job_template.read_text(encoding="utf-8"))
-        template["spec"]["template"]["spec"]["containers"][0]["image"]
-    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, IndexError) as error:
-        raise SettingsError(
-            f"JOB_TEMPLATE cannot be {str(settings.job_template)!r}: it is no file with a Job and its container "
-            f"({type(error).__name__})."
-        ) from None
-    return template  # type: ignore[no-any-return]
+        read = yaml.safe_load(settings.job_template.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise _unfit(settings, f"it cannot be read ({type(error).__name__})") from None
+    if not isinstance(read, dict) or (read.get("apiVersion"), read.get("kind")) != ("batch/v1", "Job"):
+        raise _unfit(settings, "it is no Job of batch/v1")
+    try:
+        template = V1Job.model_validate(read)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _unfit(settings, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    pod = template.spec.template.spec if template.spec else None
+    if not pod or not pod.containers:
+        raise _unfit(settings, "spec.template.spec.containers has none")
+    if not pod.containers[0].image:
+        raise _unfit(settings, "spec.template.spec.containers.0.image is missing")
+    return template.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _unfit(settings: OperatorSettings, why: str) -> SettingsError:
+    return SettingsError(f"JOB_TEMPLATE cannot be {str(settings.job_template)!r}: {why}.")
 
 
 async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:

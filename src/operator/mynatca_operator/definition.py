@@ -1,11 +1,13 @@
 """Whether the cluster has the custom resource that this operator knows, read from discovery and OpenAPI alone."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, ApiException, CustomObjectsApi
 
-from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, Spec
+from mynatca_operator.crd import schema
+from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION
 
 TIMEOUT_SECONDS = 10.0
 
@@ -47,20 +49,30 @@ async def ensure_current(api: ApiClient) -> None:
     await answer.read()
     described = json.loads(answer.data)
     schemas: list[dict[str, Any]] = list(described["components"]["schemas"].values())
-    spec: dict[str, Any] = next((each["properties"]["spec"] for each in schemas if _is_ours(each)), {})
-    unknown = sorted(
-        {field.alias or name for name, field in Spec.model_fields.items()} - set(spec.get("properties", {}))
-    )
-    if unknown:
+    theirs: dict[str, Any] = next((each for each in schemas if _is_ours(each)), {})
+    missing = next(_missing_fields(schema(), theirs), None)
+    if missing:
         raise DefinitionUnfit(
-            f"The CustomResourceDefinition {PLURAL}.{GROUP} is older than this operator: it has no spec.{unknown[0]}. "
+            f"The CustomResourceDefinition {PLURAL}.{GROUP} is older than this operator: it has no {missing}. "
             "Apply the one of this version's chart: kubectl apply -f charts/mynatca-intercom/files/intercomaudits.yaml."
         )
 
 
-def _is_ours(schema: dict[str, Any]) -> bool:
-    kinds = schema.get("x-kubernetes-group-version-kind", [])
-    return "spec" in schema.get("properties", {}) and any(each.get("kind") == KIND for each in kinds)
+def _missing_fields(ours: dict[str, Any], theirs: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The fields that one schema has and the other lacks, at any depth."""
+    known = theirs.get("properties", {})
+    for name, part in ours.get("properties", {}).items():
+        if name in known:
+            yield from _missing_fields(part, known[name], f"{path}{name}.")
+        else:
+            yield path + name
+    if "items" in ours:
+        yield from _missing_fields(ours["items"], theirs.get("items", {}), path)
+
+
+def _is_ours(part: dict[str, Any]) -> bool:
+    kinds = part.get("x-kubernetes-group-version-kind", [])
+    return "spec" in part.get("properties", {}) and any(each.get("kind") == KIND for each in kinds)
 
 
 def _missing() -> str:
