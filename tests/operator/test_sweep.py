@@ -1,8 +1,11 @@
 """Sweeps of the operator against an API server that refuses, stalls, forgets and loses."""
 
 import asyncio
+import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import aiohttp
@@ -89,10 +92,16 @@ class Desk:
         self.api.end_job(status["jobName"], summary(status["runId"]))
 
 
-def summary(run_id: str, *, dry_run: bool = False) -> str:
-    counts = {"updated": 2, "unchanged": 1}
+def summary(run_id: str, *, dry_run: bool = False, plan_digest: str = "") -> str:
     return Summary(
-        run_id=run_id, kind="audit", dry_run=dry_run, outcome="done", exit_code=0, seen=3, counts=counts
+        run_id=run_id,
+        kind="audit",
+        dry_run=dry_run,
+        outcome="done",
+        exit_code=0,
+        seen=3,
+        counts={"updated": 2, "unchanged": 1},
+        plan_digest=plan_digest,
     ).as_message()
 
 
@@ -109,6 +118,47 @@ def desk(api: ApiServer) -> Iterator[Desk]:
         desk = Desk(api, runner, OperatorSettings.model_validate(environment))
         yield desk
         runner.run(desk.close())
+
+
+@dataclass
+class RunPod:
+    """What the pod of a run serves.
+
+    Attributes:
+        pages: Path -> text.
+        kept: Whether somebody has said that the plan is kept.
+    """
+
+    pages: dict[str, str] = field(default_factory=dict)
+    kept: bool = False
+
+
+@pytest.fixture
+def pod(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPod]:
+    served = RunPod()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = served.pages.get(self.path)
+            self.send_response(404 if page is None else 200)
+            self.end_headers()
+            self.wfile.write((page or "").encode())
+
+        def do_DELETE(self) -> None:
+            served.kept = True
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        monkeypatch.setattr("mynatca_operator.cluster.METRICS_PORT", server.server_port)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield served
+        server.shutdown()
+        thread.join()
 
 
 def failure(api: ApiServer, name: str = "a") -> str:
@@ -327,6 +377,7 @@ def test_a_question_that_fails_puts_off_its_object_alone(desk: Desk, api: ApiSer
 
 
 def test_an_object_that_does_not_fit_is_left_out(desk: Desk, api: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
     api.add_audit("a", mode="Ponder")
     api.add_audit("b", status={"phase": "Levitating"})
     api.add_audit("c")
@@ -368,6 +419,87 @@ def test_a_webhook_that_does_not_answer_is_named(desk: Desk, api: ApiServer) -> 
     assert told(api) == ["Pending", "AdmissionRefused"]
     desk.look()
     assert desk.job
+
+
+# ---- what its pod tells
+
+
+METRICS = """
+mynatca_intercom_run_actions_planned 7
+mynatca_intercom_run_actions_done 3
+mynatca_intercom_run_last_action_timestamp_seconds 1.7e9
+"""
+
+
+def test_progress_is_what_the_pod_says(desk: Desk, api: ApiServer, pod: RunPod) -> None:
+    pod.pages["/metrics"] = METRICS
+    api.add_audit("a")
+    desk.look(2)
+    api.run_job(api.status("a")["jobName"])
+    desk.look()
+    assert api.status("a")["progress"] == {"total": 7, "done": 3, "lastMoved": "2023-11-14T22:13:20Z"}
+
+
+@pytest.mark.parametrize("page", ["{", METRICS.replace("7", "NaN"), METRICS.replace("1.7e9", "1e99"), None])
+def test_a_pod_that_makes_no_sense_is_no_trouble(desk: Desk, api: ApiServer, pod: RunPod, page: str | None) -> None:
+    pod.pages |= {"/metrics": page} if page else {}
+    api.add_audit("a")
+    desk.look(2)
+    api.run_job(api.status("a")["jobName"])
+    desk.look()
+    assert api.status("a")["phase"] == "Running"
+    assert "progress" not in api.status("a")
+
+
+def plan(desk: Desk, api: ApiServer) -> Object:
+    """An object whose plan is being made."""
+    api.add_audit("a", approval="Manual")
+    desk.look(2)
+    status = api.status("a")
+    api.run_job(status["jobName"])
+    return status
+
+
+def planned(desk: Desk, api: ApiServer) -> Object:
+    """Its status once the plan's Job has ended."""
+    status = api.status("a")
+    api.end_job(status["jobName"], summary(status["runId"], dry_run=True, plan_digest="0" * 64))
+    desk.look(2)
+    assert api.status("a")["phase"] == "AwaitingApproval"
+    return api.status("a")
+
+
+def test_the_beginning_of_a_plan_is_kept_before_its_pod_is_let_go(desk: Desk, api: ApiServer, pod: RunPod) -> None:
+    run_id = plan(desk, api)["runId"]
+    pod.pages["/plan"] = json.dumps({"run_id": run_id, "actions_total": 0, "actions": []})
+    api.fail("create configmaps", 500, times=1)
+    desk.look()
+    assert not pod.kept
+    desk.restart()
+    desk.look()
+    assert pod.kept
+    assert api.get("configmaps", run_id)["data"] == {"plan.json": pod.pages["/plan"]}
+    assert planned(desk, api)["planConfigMap"] == run_id
+
+
+def test_a_plan_whose_beginning_may_not_be_kept_waits_for_approval_all_the_same(
+    desk: Desk, api: ApiServer, pod: RunPod
+) -> None:
+    run_id = plan(desk, api)["runId"]
+    pod.pages["/plan"] = json.dumps({"run_id": run_id})
+    api.fail("create configmaps", 403, message="exceeded quota: configmaps")
+    desk.look()
+    assert pod.kept
+    api.heal()
+    assert "planConfigMap" not in planned(desk, api)
+
+
+def test_the_plan_of_another_run_is_not_kept(desk: Desk, api: ApiServer, pod: RunPod) -> None:
+    plan(desk, api)
+    pod.pages["/plan"] = json.dumps({"run_id": "another"})
+    desk.look()
+    assert not pod.kept
+    assert "planConfigMap" not in planned(desk, api)
 
 
 # ---- what is lost

@@ -61,7 +61,7 @@ def wait_for(file: Path) -> None:
         time.sleep(0.01)
 
 
-def test_a_dry_run_waits_until_its_plan_was_fetched(
+def test_a_dry_run_waits_until_its_plan_is_kept(
     runner: Runner, start: Callable[..., tuple["subprocess.Popen[str]", str]], tmp_path: Path
 ) -> None:
     process, url = start("--dry-run", seconds=300)
@@ -70,8 +70,12 @@ def test_a_dry_run_waits_until_its_plan_was_fetched(
     assert process.poll() is None
 
     page = httpx.get(f"{url}/plan")
+    again = httpx.get(f"{url}/plan")
+    assert process.poll() is None
+    assert httpx.delete(f"{url}/plan").status_code == 204
     process.communicate(timeout=60)
 
+    assert again.content == page.content
     run = Run(process.returncode, runner.runs_dir / "plan")
     assert (run.exit_code, page.status_code, page.headers["content-type"]) == (0, 200, "application/json")
     assert "mynatca_intercom_run_actions_planned" in metrics
@@ -123,10 +127,11 @@ def test_a_plan_that_is_not_made_yet_is_not_served(
     process, url = start("--dry-run", seconds=300)
 
     page = httpx.get(f"{url}/plan")
+    kept = httpx.delete(f"{url}/plan")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 
-    assert page.status_code == 404
+    assert (page.status_code, kept.status_code) == (404, 404)
     assert process.returncode == 6
 
 

@@ -39,7 +39,8 @@ POD_TIMEOUT = aiohttp.ClientTimeout(total=3)
 JOB_LABEL = "batch.kubernetes.io/job-name"
 TROUBLE = (ApiException, aiohttp.ClientError, OSError)
 """What a call to the API server may end in besides an answer: a refusal, a lost connection, a time-out."""
-_REFUSED = (400, 403, 422)
+MAX_PLAN_BYTES = 256 * 1024
+_REFUSED = (400, 403, 413, 422)
 
 log = logging.getLogger(__name__)
 
@@ -218,17 +219,28 @@ class Cluster:
         text = await self._ask(pod, "plan") if pod else None
         if text is None:
             return name if await self._has_config_map(audit.metadata.namespace, name) else None
+        if not _is_plan_of(name, text):
+            return None
         body = {"metadata": {"name": name, "ownerReferences": [owner(audit)]}, "data": {"plan.json": text}}
-        await self._create_config_map(audit.metadata.namespace, body)
+        try:
+            await self._create_config_map(audit.metadata.namespace, body)
+        except ApiException as error:
+            if error.status not in _REFUSED:
+                raise
+            log.warning("a plan's beginning cannot be kept: %s", told(error), extra={"audit": audit.metadata.name})
+            name = None
+        if pod:
+            await self._ask(pod, "plan", "DELETE")  # the pod waits for that
         return name
 
-    async def _ask(self, pod: V1Pod, path: str) -> str | None:
+    async def _ask(self, pod: V1Pod, path: str, method: str = "GET") -> str | None:
         address = pod.status.pod_ip if pod.status else None
         if not address:
             return None
         host = f"[{address}]" if ":" in address else address
+        url = f"http://{host}:{METRICS_PORT}/{path}"
         try:
-            async with self._pods.get(f"http://{host}:{METRICS_PORT}/{path}", timeout=POD_TIMEOUT) as answer:
+            async with self._pods.request(method, url, timeout=POD_TIMEOUT) as answer:
                 return await answer.text() if answer.status == 200 else None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.debug("a run's pod does not answer: %s", type(error).__name__)
@@ -454,6 +466,15 @@ def _progress_in(text: str) -> Progress:
         done=int(values.get("actions_done", 0)),
         last_moved=datetime.fromtimestamp(int(moved), UTC) if moved else None,
     )
+
+
+def _is_plan_of(run: str, text: str) -> bool:
+    """Whether a page is the beginning of this run's plan, and no larger than was agreed."""
+    try:
+        page = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(page, dict) and page.get("run_id") == run and len(text.encode()) <= MAX_PLAN_BYTES
 
 
 def _left(pod: V1Pod) -> RunJob:

@@ -201,14 +201,14 @@ class Command:
 
     async def _to_its_end(self, work: Work, result: Result, folder: RunFolder, write_files: Callable[[], None]) -> None:
         """Do the work, tell how it ended, and hand the plan over."""
-        stop, fetched, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+        stop, kept, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
 
         def page() -> bytes | None:
             return beginning(folder.plan, result.run_id, result.plan_digest) if result.plan_digest else None
 
-        with served(self._settings.metrics_port, page, lambda: loop.call_soon_threadsafe(fetched.set)):
+        with served(self._settings.metrics_port, page, lambda: loop.call_soon_threadsafe(kept.set)):
             clock = time.monotonic()
             with RunProgress(result.kind, self._console) as progress:
                 await work(stop, progress)
@@ -218,15 +218,15 @@ class Command:
             self._store(write_files, result)
             self._publish(result, folder)
             if result.dry_run and result.exit_code == Exit.DONE and result.plan_digest:
-                await self._handed_over(fetched, stop)
+                await self._handed_over(kept, stop)
 
-    async def _handed_over(self, fetched: asyncio.Event, stop: asyncio.Event) -> None:
-        """Let the plan's beginning be fetched, where anybody can: not longer than set, nor than SIGTERM allows."""
+    async def _handed_over(self, kept: asyncio.Event, stop: asyncio.Event) -> None:
+        """Wait until somebody keeps the plan's beginning, where anybody can: not longer than set, nor past SIGTERM."""
         seconds = self._settings.plan_handover_seconds
         if self._settings.metrics_port is None or not seconds:
             return
         log.info("the plan can be fetched for %d s", seconds)
-        waits = [asyncio.create_task(event.wait()) for event in (fetched, stop)]
+        waits = [asyncio.create_task(event.wait()) for event in (kept, stop)]
         _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()

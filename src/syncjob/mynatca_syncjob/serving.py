@@ -36,13 +36,13 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def served(port: int | None, plan: Callable[[], bytes | None], fetched: Callable[[], object]) -> Iterator[None]:
+def served(port: int | None, plan: Callable[[], bytes | None], kept: Callable[[], object]) -> Iterator[None]:
     """Serve `/plan`, and metrics anywhere else, while this lasts; nothing without a port.
 
     Args:
         port: where; 0 takes a free one.
         plan: the page of the plan; None as long as there is none. Called in another thread.
-        fetched: told each time that the page was sent as a whole, in another thread.
+        kept: told at `DELETE /plan`, by which whoever fetched the page says that it is kept; in another thread.
     """
     if port is None:
         yield
@@ -56,8 +56,12 @@ def served(port: int | None, plan: Callable[[], bytes | None], fetched: Callable
         if page is None:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"The plan is not made yet.\n"]
+        if environ["REQUEST_METHOD"] == "DELETE":
+            kept()
+            start_response("204 No Content", [])
+            return []
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(page)))])
-        return _sent(page, fetched)
+        return [page]
 
     with make_server("", port, app, _Server, _Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
@@ -68,11 +72,6 @@ def served(port: int | None, plan: Callable[[], bytes | None], fetched: Callable
         finally:
             server.shutdown()
             thread.join()
-
-
-def _sent(page: bytes, fetched: Callable[[], object]) -> Iterator[bytes]:
-    yield page
-    fetched()
 
 
 def beginning(plan: Path, run_id: str, plan_digest: str) -> bytes:
