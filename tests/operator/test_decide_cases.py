@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mynatca_operator.decide import job_name, run_id
+from mynatca_operator.decide import decide, job_name, run_id
 from mynatca_operator.job import arguments
 from mynatca_operator.resource import IntercomAudit, Status
 from mynatca_operator.world import Ending, RunJob
@@ -62,6 +62,28 @@ class Case:
 
 def manual(**spec: Any) -> Case:
     return Case(approval="Manual", **spec)
+
+
+# ---- what is said
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Failed"])
+def test_nothing_that_is_said_names_a_person(phase: str) -> None:
+    case = Case()
+    case.sweep()
+    said = "pulled for ann.lee@example.com, +1 312 555 0142, by the admission of example.com"
+    case.cluster.jobs[case.job] = replace(case.cluster.jobs[case.job], ending=Ending("Unschedulable", said))
+    if phase == "Failed":
+        case.wait(200)
+    world = case.cluster.world()
+    decision = decide(case.audit, world)
+    assert decision.status.phase == phase
+    told = [decision.status.message or "", *(event.message for event in decision.events)]
+    told += [each.message for each in decision.status.conditions]
+    assert [text for text in told if "ann" in text or "0142" in text] == []
+    assert [event.message for event in decision.events] == [
+        "pulled for [email], [phone], by the admission of example.com"
+    ]
 
 
 # ---- suspending

@@ -168,10 +168,10 @@ def failure(api: ApiServer, name: str = "a") -> str:
     return str(failed["reason"])
 
 
-def nightly(api: ApiServer) -> Object:
+def nightly(api: ApiServer, namespace: str = NAMESPACE) -> Object:
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "cron", "controller": True}
     labels = {KIND_LABEL: "NightlySync"}
-    metadata = {"name": "nightly-1", "labels": labels, "ownerReferences": [owner]}
+    metadata = {"name": "nightly-1", "namespace": namespace, "labels": labels, "ownerReferences": [owner]}
     return api.put("jobs", {"metadata": metadata, "spec": TEMPLATE["spec"]})
 
 
@@ -332,6 +332,40 @@ def test_two_runs_never_write_at_once(desk: Desk, api: ApiServer) -> None:
     desk.end()
     desk.look(2)
     assert api.count("create jobs") == 2
+
+
+# ---- namespaces
+
+
+def test_other_namespaces_are_none_of_its_business(desk: Desk, api: ApiServer) -> None:
+    api.add_audit("a", namespace="other")
+    desk.look(2)
+    assert api.writes == ["create configmaps"]  # the record
+
+
+def test_all_namespaces_take_turns_by_choice(desk: Desk, api: ApiServer) -> None:
+    desk.restart(all_namespaces=True)
+    api.add_audit("a", namespace="one")
+    api.add_audit("b", namespace="two", ttlSecondsAfterFinished=0)
+    desk.look(3)
+    assert [job["metadata"]["namespace"] for job in api.list("jobs")] == ["one"]
+    assert api.status("b")["phase"] == "Waiting"
+    desk.end("a")
+    desk.look(3)
+    assert [job["metadata"]["namespace"] for job in api.list("jobs")] == ["one", "two"]
+    desk.end("b")
+    desk.look(2)
+    assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["a"]
+    assert api.get("configmaps", RECORD)["metadata"]["namespace"] == NAMESPACE
+    assert {event["metadata"]["namespace"] for event in api.list("events")} == {"one", "two"}
+
+
+def test_a_nightly_sync_of_another_namespace_is_none_of_ours(desk: Desk, api: ApiServer) -> None:
+    desk.restart(all_namespaces=True)
+    nightly(api, namespace="other")
+    api.add_audit("a")
+    desk.look(2)
+    assert launched(api) == ["nightly", "a"]
 
 
 # ---- one object's trouble is its own

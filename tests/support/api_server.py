@@ -60,7 +60,7 @@ class _Watch:
 
 
 class ApiServer:
-    """One namespace on an API server, in a thread of its own.
+    """An API server, in a thread of its own; names are unique in all its namespaces.
 
     Attributes:
         url: Where it is.
@@ -145,7 +145,7 @@ class ApiServer:
             made = deepcopy(body)
             meta = made.setdefault("metadata", {})
             version = next(self._versions)
-            meta |= {"namespace": NAMESPACE, "uid": f"uid-{version}", "generation": 1}
+            meta |= {"namespace": meta.get("namespace", NAMESPACE), "uid": f"uid-{version}", "generation": 1}
             meta.setdefault("creationTimestamp", now())
             made |= {"kind": RESOURCES[resource], "apiVersion": PATHS[resource].partition("/")[2]}
             self._objects[resource, meta["name"]] = made
@@ -173,9 +173,11 @@ class ApiServer:
                 if each in self._objects:
                     self.vanish(*each)
 
-    def add_audit(self, name: str, mode: str = "Audit", status: Object | None = None, **spec: Any) -> Object:
+    def add_audit(
+        self, name: str, mode: str = "Audit", status: Object | None = None, namespace: str = NAMESPACE, **spec: Any
+    ) -> Object:
         """Create an IntercomAudit; `spec` in the names of the API."""
-        body: Object = {"metadata": {"name": name}, "spec": {"mode": mode, **spec}}
+        body: Object = {"metadata": {"name": name, "namespace": namespace}, "spec": {"mode": mode, **spec}}
         return self.put(PLURAL, body | ({"status": status} if status else {}))
 
     def run_job(self, name: str, address: str = "127.0.0.1") -> Object:
@@ -186,7 +188,12 @@ class ApiServer:
         owner = {"apiVersion": "batch/v1", "kind": JOB_KIND, "name": name, "uid": meta["uid"], "controller": True}
         labels = job["spec"]["template"]["metadata"].get("labels", {}) | {"batch.kubernetes.io/job-name": name}
         pod = {
-            "metadata": {"name": f"{name}-pod", "labels": labels, "ownerReferences": [owner]},
+            "metadata": {
+                "name": f"{name}-pod",
+                "namespace": meta["namespace"],
+                "labels": labels,
+                "ownerReferences": [owner],
+            },
             "spec": job["spec"]["template"]["spec"],
             "status": {"phase": "Running", "podIP": address},
         }
@@ -230,12 +237,15 @@ class ApiServer:
         return deepcopy(stored)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        parts = request.path.strip("/").split("/")
-        if "namespaces" not in parts:
-            return self._describe(request.path.strip("/"))
-        at = parts.index("namespaces")
-        prefix, rest = "/".join(parts[:at]), parts[at + 2 :]
-        resource, name, sub = (*rest, "", "")[:3]
+        path = request.path.strip("/")
+        if "/namespaces/" in path:
+            prefix, _, rest = path.partition("/namespaces/")
+            namespace, resource, name, sub = (*rest.split("/"), "", "")[:4]
+        else:
+            prefix, _, resource = path.rpartition("/")
+            namespace, name, sub = "", "", ""
+            if PATHS.get(resource) != prefix:
+                return self._describe(path)
         if PATHS.get(resource) != prefix or (resource == PLURAL and not self.has_definition):
             return _refuse(404, "the server could not find the requested resource")
         verb = _verb(request, name)
@@ -252,7 +262,7 @@ class ApiServer:
             return web.Response()
         if fault and fault.status and not fault.late:
             return _refuse(fault.status, fault.message)
-        answer = await self._carry_out(request, verb, resource, name)
+        answer = await self._carry_out(request, verb, resource, namespace, name)
         return _refuse(fault.status, fault.message) if fault and fault.status else answer
 
     def _fault(self, call: str) -> Fault | None:
@@ -267,19 +277,22 @@ class ApiServer:
                 return fault
         return None
 
-    async def _carry_out(self, request: web.Request, verb: str, resource: str, name: str) -> web.StreamResponse:  # noqa: PLR0911
+    async def _carry_out(  # noqa: PLR0911
+        self, request: web.Request, verb: str, resource: str, namespace: str, name: str
+    ) -> web.StreamResponse:
         if verb == "watch":
             return await self._watch(request, resource)
         body = await request.json() if verb in ("create", "patch") else {}
         with self._lock:
             if verb == "list":
-                return self._list(request, resource)
+                return self._list(request, resource, namespace)
             if verb == "create":
                 if (resource, body["metadata"]["name"]) in self._objects:
                     return _refuse(409, "already exists")
+                body["metadata"]["namespace"] = namespace
                 return web.json_response(self.put(resource, body), status=201)
             found = self._objects.get((resource, name))
-            if found is None:
+            if found is None or found["metadata"]["namespace"] != namespace:
                 return _refuse(404, f"{resource} {name} not found")
             if verb == "patch":
                 version = body.get("metadata", {}).get("resourceVersion")
@@ -290,11 +303,12 @@ class ApiServer:
                 self.vanish(resource, name)
             return web.json_response(found)
 
-    def _list(self, request: web.Request, resource: str) -> web.Response:
+    def _list(self, request: web.Request, resource: str, namespace: str) -> web.Response:
         items = [
             each
             for each in self.list(resource)
-            if _has_labels(each, request.query.get("labelSelector", ""))
+            if namespace in ("", each["metadata"]["namespace"])
+            and _has_labels(each, request.query.get("labelSelector", ""))
             and _has_fields(each, request.query.get("fieldSelector", ""))
         ]
         version = str(next(self._versions))

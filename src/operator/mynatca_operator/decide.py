@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Literal
 
+from mynatca_intercom.logs import redact
 from mynatca_intercom.summary import Summary
 from mynatca_operator.reasons import FAILURES, FINAL, Reason
 from mynatca_operator.resource import Condition, ConditionType, IntercomAudit, Phase, Progress, RunResult, Status, Step
@@ -416,7 +417,7 @@ class _Course:
         return Progress(total=summary.planned, done=summary.done, last_moved=last.last_moved if last else None)
 
     def _to(self, phase: Phase, message: str) -> None:
-        self._update(phase=phase, message=message[:1024])
+        self._update(phase=phase, message=_said(message))
 
     def _update(self, **fields: object) -> None:
         self._audit = self._audit.model_copy(update={"status": self._status.model_copy(update=fields)})
@@ -429,7 +430,7 @@ class _Course:
             type=type_,
             status=status,
             reason=reason,
-            message=message[:1024],
+            message=_said(message),
             last_transition_time=moment,
             observed_generation=self._audit.metadata.generation,
         )
@@ -447,11 +448,16 @@ class _Course:
         if self._status.phase == self._before.phase:
             trouble = self._trouble
             known = trouble is None or (self._before.message or "").startswith(f"{trouble.reason}: ")
-            return () if trouble is None or known else (Event("Warning", trouble.reason, trouble.message),)
+            return () if trouble is None or known else (Event("Warning", trouble.reason, _said(trouble.message)),)
         failed = self._status.condition("Failed")
         if self._status.phase == "Failed" and failed:
             return (Event("Warning", failed.reason, failed.message),)
         return (Event("Normal", self._status.phase or "Pending", self._status.message or ""),)
+
+
+def _said(message: str) -> str:
+    """A sentence as it may be stored; much of it comes from Kubernetes, and from whoever wrote its parts."""
+    return redact(message)[:1024]
 
 
 def why(job: RunJob, summary: Summary | None) -> Ending:
