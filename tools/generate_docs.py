@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from mynatca_intercom import metrics
 from mynatca_intercom.settings import GROUPS, Settings
 from mynatca_operator import crd
+from mynatca_operator.exporter import Exporter
+from mynatca_operator.settings import OperatorSettings
 from mynatca_webhook.description import description
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +30,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def settings_page() -> str:
     """Every environment variable, in code order."""
     parts = [f"# Settings\n\n{NOTE}\nAll settings are environment variables; an empty one counts as not set.\n"]
-    for group in GROUPS:
+    for group in (*GROUPS, OperatorSettings):
         rows = (_setting(field) for field in group.model_fields.values())
         parts.append(f"## {_title(group)}\n\n{table(('variable', 'default', 'meaning', 'example'), rows)}")
     return "\n".join(parts)
@@ -39,7 +41,7 @@ def _title(group: type[Settings]) -> str:
 
 
 def _setting(field: FieldInfo) -> tuple[str, ...]:
-    default = "required" if field.is_required() else _code(field.default) if field.default is not None else ""
+    default = "required" if field.is_required() else _code(field.default) if field.default not in (None, "") else ""
     return f"`{field.alias}`", default, field.description or "", _code((field.examples or [""])[0])
 
 
@@ -53,10 +55,11 @@ def metrics_page() -> str:
     """Every metric family with its labels."""
     kinds = (MetricWrapperBase, metrics.ScrapedGauge)
     wrappers = [metric for metric in vars(metrics).values() if isinstance(metric, kinds)]
+    described = [(family, _labels(metric)) for metric in wrappers for family in metric.describe()]
+    described += [(family, _labels(family)) for family in Exporter().describe()]
     rows = (
-        (f"`{family.name}{'_total' * (family.type == 'counter')}`", family.type, _labels(metric), family.documentation)
-        for metric in wrappers
-        for family in metric.describe()
+        (f"`{family.name}{'_total' * (family.type == 'counter')}`", family.type, labels, family.documentation)
+        for family, labels in described
     )
     return f"# Metrics\n\n{NOTE}\n{table(('name', 'type', 'labels', 'meaning'), rows)}"
 

@@ -202,6 +202,14 @@ def test_sweeps_alone_carry_a_run(operator: Operator, api: ApiServer) -> None:
     assert all({"time", "level", "message"} <= line.keys() for line in lines), lines
 
 
+@pytest.mark.parametrize(("everywhere", "namespace"), [("false", NAMESPACE), ("true", "other")])
+def test_an_event_is_enough(operator: Operator, api: ApiServer, everywhere: str, namespace: str) -> None:
+    operator.start(ALL_NAMESPACES=everywhere)
+    api.add_audit("a", namespace=namespace)
+    run_to_its_end(api, "a")
+    assert [job["metadata"]["namespace"] for job in api.list("jobs")] == [namespace]
+
+
 def test_what_it_serves(operator: Operator, api: ApiServer) -> None:
     api.fail("list jobs", 503)
     operator.begin(SWEEP_SECONDS="0.1")

@@ -147,4 +147,6 @@ def test_all_outcomes_of_all_kinds_stand_at_zero_from_the_start() -> None:
 
     assert told["runs_total['JobLost', 'Undo']"] == 0
     assert told["audits['Sync', 'Waiting']"] == 0
+    assert told["last_run_rows['NightlySync', 'updated']"] == 0
+    assert told["last_run_braked['NightlySync', 'update']"] == 0
     assert not any(name.startswith("last_success") for name in told)

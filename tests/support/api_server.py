@@ -364,6 +364,9 @@ class ApiServer:
             }
             for name in names
         ]
+        if path == "api/v1":  # kopf looks for it before it watches anything
+            namespaces = {"name": "namespaces", "singularName": "", "namespaced": False, "kind": "Namespace"}
+            listed.append(namespaces | {"verbs": ["list"]})
         group = path.removeprefix("apis/").removeprefix("api/")
         return web.json_response({"kind": "APIResourceList", "groupVersion": group, "resources": listed})
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,13 +38,20 @@ class Exporter(Collector):
         """The metrics of a scrape; a constant number of series, whatever the number of objects."""
         if self._seen is None:
             return
-        world, record, put_off = self._seen
-        yield _gauge("last_sweep_timestamp_seconds", "When everything was last looked at.", world.now.timestamp())
-        yield _gauge("put_off", "IntercomAudits that the last look left to the next one: a call failed.", put_off)
-        yield _gauge("unfit_audits", "IntercomAudits that do not fit this version and are left out.", len(world.unfit))
-        yield _gauge("nightly_running", "Nightly syncs that run now.", len(world.nightly_now))
-        yield _objects(world)
-        yield from _last_runs(record)
+        yield from _families(*self._seen)
+
+    def describe(self) -> Iterator[Metric]:
+        """All metrics that there are, without their values."""
+        return _families(World(datetime.fromtimestamp(0, UTC), {}), Record(), 0)
+
+
+def _families(world: World, record: Record, put_off: int) -> Iterator[Metric]:
+    yield _gauge("last_sweep_timestamp_seconds", "When everything was last looked at.", world.now.timestamp())
+    yield _gauge("put_off", "IntercomAudits that the last look left to the next one: a call failed.", put_off)
+    yield _gauge("unfit_audits", "IntercomAudits that do not fit this version and are left out.", len(world.unfit))
+    yield _gauge("nightly_running", "Nightly syncs that run now.", len(world.nightly_now))
+    yield _objects(world)
+    yield from _last_runs(record)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -69,6 +77,7 @@ def _last_runs(record: Record) -> Iterator[Metric]:
     end = GaugeMetricFamily(f"{PREFIX}_last_run_end_timestamp_seconds", "When the last run ended.", labels=["kind"])
     succeeded = GaugeMetricFamily(f"{PREFIX}_last_run_succeeded", "Whether the last run succeeded.", labels=["kind"])
     seconds = GaugeMetricFamily(f"{PREFIX}_last_run_duration_seconds", "How long the last run took.", labels=["kind"])
+    # What a run that never was has done is nothing; when it ended, and how, is not known.
     rows = GaugeMetricFamily(
         f"{PREFIX}_last_run_rows", "What the last run counted, by what became of it.", labels=["kind", "result"]
     )
@@ -84,15 +93,16 @@ def _last_runs(record: Record) -> Iterator[Metric]:
             runs.add_metric([kind, outcome], known.totals.get(outcome, 0))
         if known.last_success:
             success.add_metric([kind], known.last_success.timestamp())
-        if known.last is None:
-            continue
-        end.add_metric([kind], known.last.ended_at.timestamp())
-        succeeded.add_metric([kind], known.last.outcome == SUCCEEDED)
-        seconds.add_metric([kind], (known.last.ended_at - known.last.started_at).total_seconds())
-        beside.add_metric([kind], known.last.concurrent)
+        last = known.last
+        if last:
+            end.add_metric([kind], last.ended_at.timestamp())
+            succeeded.add_metric([kind], last.outcome == SUCCEEDED)
+            seconds.add_metric([kind], (last.ended_at - last.started_at).total_seconds())
+        beside.add_metric([kind], last is not None and last.concurrent)
+        counts = last.counts if last else {}
         for name in COUNTS:
-            rows.add_metric([kind, name], known.last.counts.get(name, 0))
-        rows.add_metric([kind, "other"], sum(n for name, n in known.last.counts.items() if name not in COUNTS))
+            rows.add_metric([kind, name], counts.get(name, 0))
+        rows.add_metric([kind, "other"], sum(n for name, n in counts.items() if name not in COUNTS))
         for brake in get_args(BrakeClass):
-            brakes.add_metric([kind, brake], brake in known.last.brakes)
+            brakes.add_metric([kind, brake], last is not None and brake in last.brakes)
     yield from (runs, success, end, succeeded, seconds, rows, brakes, beside)
