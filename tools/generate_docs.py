@@ -30,7 +30,8 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def settings_page() -> str:
     """Every environment variable, in code order."""
     parts = [f"# Settings\n\n{NOTE}\nAll settings are environment variables; an empty one counts as not set.\n"]
-    for group in (*GROUPS, OperatorSettings):
+    groups: tuple[type[Settings], ...] = (*GROUPS, OperatorSettings)
+    for group in groups:
         rows = (_setting(field) for field in group.model_fields.values())
         parts.append(f"## {_title(group)}\n\n{table(('variable', 'default', 'meaning', 'example'), rows)}")
     return "\n".join(parts)

@@ -418,7 +418,7 @@ def test_an_object_that_does_not_fit_is_left_out(desk: Desk, api: ApiServer, cap
     desk.look(2)
     assert launched(api) == ["c"]
     assert desk.metric("unfit_audits") == 2
-    assert [record.audit for record in caplog.records if "does not fit" in record.message] == ["a", "b"]
+    assert [vars(record)["audit"] for record in caplog.records if "does not fit" in record.message] == ["a", "b"]
 
 
 def test_a_refused_action_is_told_once(desk: Desk, api: ApiServer) -> None:

@@ -228,10 +228,12 @@ class Cluster:
             if error.status not in _REFUSED:
                 raise
             log.warning("a plan's beginning cannot be kept: %s", told(error), extra={"audit": audit.metadata.name})
-            name = None
+            kept = None
+        else:
+            kept = name
         if pod:
             await self._ask(pod, "plan", "DELETE")  # the pod waits for that
-        return name
+        return kept
 
     async def _ask(self, pod: V1Pod, path: str, method: str = "GET") -> str | None:
         address = pod.status.pod_ip if pod.status else None
