@@ -83,7 +83,7 @@ def test_several_processes_share_the_work_and_some_are_killed(url: str, tmp_path
     events = [event(f"n{number}", f"c{number % 100}") for number in range(400)]
 
     async def accept() -> None:
-        async with open_store(url) as store:
+        async with open_store(url, timeout_seconds=PATIENCE) as store:
             await asyncio.gather(*map(store.accept, events))
 
     asyncio.run(accept())
