@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from mynatca_operator.crd import schema
 from mynatca_operator.exporter import Exporter
 from mynatca_operator.reasons import WORDS
 from mynatca_operator.resource import ConditionType, IntercomAudit, Phase
@@ -50,7 +51,7 @@ def test_its_objects_show_every_mode() -> None:
 
 
 def test_every_field_is_explained() -> None:
-    fields = {name.removesuffix(".name").removesuffix(".key") for name in leaves(SCHEMA.schema["properties"]["spec"])}
+    fields = {name.removesuffix(".name").removesuffix(".key") for name in leaves(schema()["properties"]["spec"])}
     assert first_cells("field") == fields
 
 
