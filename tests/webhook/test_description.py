@@ -68,7 +68,7 @@ def running(service: Service, lead: Contact) -> Service:  # noqa: ARG001 - someb
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    app = build_app(None)  # type: ignore[arg-type]  # nothing is asked of it
+    app = build_app(None, None)  # type: ignore[arg-type]  # nothing is asked of it
     routes = {(f"/{route.path}", method.lower()) for route in app.router.routes for method in route.methods}
 
     assert routes == {(path, method) for path, operations in description()["paths"].items() for method in operations}

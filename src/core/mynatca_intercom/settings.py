@@ -373,7 +373,7 @@ class WebhookSettings(Settings):
     host: str = Field("127.0.0.1", alias="WEBHOOK_HOST", description="Address to listen on.", examples=["::"])
     port: int = Field(8000, alias="WEBHOOK_PORT", ge=0, le=65535, description="Port to listen on.", examples=["8000"])
     workers: int = Field(
-        1, alias="WEBHOOK_WORKERS", ge=1, le=32, description="Processes that answer and work.", examples=["2"]
+        1, alias="WEBHOOK_WORKERS", ge=1, le=32, description="Processes that answer; one more works.", examples=["2"]
     )
     grace_seconds: float = Field(
         30,

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from mynatca_intercom import logs
 from mynatca_intercom.members.directory import open_directory
-from mynatca_intercom.metrics import REGISTRY
 from mynatca_intercom.settings import RunSettings, SettingsError, WebhookSettings, load
-from mynatca_webhook.exporting import exported, gathered
+from mynatca_webhook.exporting import exported
 from mynatca_webhook.last_resort import cache_of
-from mynatca_webhook.server import run_server
 from mynatca_webhook.service import Configuration
 from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.store.event_store import EventStore, open_store
-from mynatca_webhook.workers import Workers
+from mynatca_webhook.supervisor import Supervisor
 
 EXIT_CODES = "exit codes: 0 done, 1 the store does not answer or a port is taken, 2 wrong usage or settings"
 BACKLOG = 1024
@@ -84,11 +82,8 @@ def _serve(environment: Mapping[str, str]) -> int:
         asyncio.run(_opened(webhook))
     with _listening(webhook) as sock:
         logs.set_up(settings.log_level, "webhook")
-        if webhook.workers == 1:
-            with exported(settings.metrics_port, REGISTRY):
-                return run_server(environment, sock)
-        with gathered(settings.metrics_port) as folder:
-            return asyncio.run(Workers(environment, sock, webhook.grace_seconds, folder).run(webhook.workers))
+        with exported(settings.metrics_port) as folder:
+            return asyncio.run(Supervisor(environment, sock, webhook.grace_seconds, folder).run(webhook.workers))
 
 
 def _listening(webhook: WebhookSettings) -> socket.socket:

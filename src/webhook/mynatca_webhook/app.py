@@ -10,6 +10,7 @@ from sanic.exceptions import BadURL, MethodNotAllowed, NotFound, SanicException
 from sanic.response import json
 
 from mynatca_webhook import access
+from mynatca_webhook.bell import Bell
 from mynatca_webhook.endpoints import about, inbox, lookup, notifications, probes
 from mynatca_webhook.service import Service
 
@@ -40,9 +41,11 @@ class _Request(Request[Any, Any]):
             raise BadURL("This is no address.") from None  # Sanic's own sentence quotes it
 
 
-def build_app(service: Service, name: str = "mynatca-webhook") -> App:
-    """The app that answers with the help of an open service."""
-    app: App = Sanic(name, configure_logging=False, request_class=_Request, ctx=SimpleNamespace(service=service))
+def build_app(service: Service, bell: Bell, name: str = "mynatca-webhook") -> App:
+    """The app that answers with the help of an open service, and rings a bell for each event that it stored."""
+    app: App = Sanic(
+        name, configure_logging=False, request_class=_Request, ctx=SimpleNamespace(service=service, bell=bell)
+    )
     app.config.MOTD = False
     app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = MAX_BODY_BYTES

@@ -20,11 +20,13 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def cancel(self) -> None:
-        """Cut it off."""
+    async def finish(self, end: float) -> None:
+        """Return when all of it is done, at the latest at `end`, a moment of the running loop's clock."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=max(0, end - asyncio.get_running_loop().time()))
+
+    async def cut_off(self) -> None:
+        """Cancel what is not done."""
         for task in self._tasks:
             task.cancel()
-
-    async def finish(self) -> None:
-        """Return when all of it is done; cut off if this is cancelled."""
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Serves metrics on a port of their own: those of this process, or those of all server processes together."""
+"""Serves the metrics of all processes together, on a port of their own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,35 +12,13 @@ from mynatca_intercom import metrics
 
 
 @contextmanager
-def exported(port: int | None, registry: CollectorRegistry) -> Iterator[None]:
-    """Serve a registry while the context lasts; without a port nothing is served.
-
-    Raises:
-        OSError: somebody else listens there.
-    """
-    if port is None:
-        yield
-        return
-    try:
-        server, thread = start_http_server(port, registry=registry)
-    except OSError as error:
-        raise OSError(f"METRICS_PORT {port}: {error.strerror}.") from None
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def gathered(port: int | None) -> Iterator[Path | None]:
-    """A private folder into which server processes write their metrics, served together; None without a port.
+def exported(port: int | None) -> Iterator[Path | None]:
+    """A private folder into which processes write their metrics, served while the context lasts; None without a port.
 
     A process does so if PROMETHEUS_MULTIPROC_DIR names the folder before prometheus_client is imported.
 
     Raises:
-        OSError: as `exported`, or there is no place for temporary files.
+        OSError: somebody else listens there, or there is no place for temporary files.
     """
     if port is None:
         yield None
@@ -49,5 +27,13 @@ def gathered(port: int | None) -> Iterator[Path | None]:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # the library's
         registry.register(metrics.CACHE_AGE)
-        with exported(port, registry):
+        try:
+            server, thread = start_http_server(port, registry=registry)
+        except OSError as error:
+            raise OSError(f"METRICS_PORT {port}: {error.strerror}.") from None
+        try:
             yield Path(folder)
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

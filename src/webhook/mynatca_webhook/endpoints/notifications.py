@@ -9,6 +9,7 @@ from sanic.response import empty, json
 
 from mynatca_intercom import metrics
 from mynatca_intercom.intercom.signature import is_signed
+from mynatca_webhook.bell import Bell
 from mynatca_webhook.notification import IDLE_TOPICS, KNOWN_TOPICS, BadNotification, read_notification
 from mynatca_webhook.service import service_of
 from mynatca_webhook.store.errors import StoreUnavailable
@@ -49,6 +50,9 @@ async def notify(request: Request[Any, Any]) -> HTTPResponse:
     except StoreUnavailable as error:
         log.warning("not stored: %s", error)
         return _answered(topic, "not_stored", 503, "Not stored; send it again.")
+    if new:
+        bell: Bell = request.app.ctx.bell
+        bell.ring()
     return _answered(topic, "stored" if new else "repeated", 200)
 
 

@@ -97,10 +97,15 @@ class EventStore:
             raise LeaseLost("the job is no longer this worker's")
         self._work.set()  # its key may have got events meanwhile
 
+    def look_for_work(self) -> None:
+        """Let `wait_for_work` return: another process has stored something."""
+        self._work.set()
+
     async def wait_for_work(self, timeout_seconds: float) -> None:
         """Return when something may be due: at once after this process stored something, or when the time is over.
 
-        What other replicas store, and what becomes due, only the time-out finds. For one task of a process.
+        What others store, unless somebody tells of it, and what becomes due, only the time-out finds. For one task of a
+        process.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):

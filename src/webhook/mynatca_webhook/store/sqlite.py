@@ -23,9 +23,9 @@ from mynatca_webhook.store.database import Work
 
 R = TypeVar("R")
 
-BUSY_SECONDS = 0.05
+BUSY_SECONDS = 0
 """For how long SQLite itself waits for a lock. It looks ever more seldom, so that among busy processes one might never
-get its turn: we begin anew with that until our own time is over."""
+get its turn; we look every millisecond until our own time is over."""
 
 READERS = 2
 
@@ -149,6 +149,6 @@ def _until_free(act: Callable[[], object], patience_seconds: float) -> None:
             told = error.orig if isinstance(error, OperationalError) else error
             if getattr(told, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(random.uniform(0.001, 0.004))  # noqa: S311 - no secret
+            time.sleep(random.uniform(0.0003, 0.001))  # noqa: S311 - no secret
         else:
             return

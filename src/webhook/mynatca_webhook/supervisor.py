@@ -1,10 +1,12 @@
-"""Several server processes under this one: they share its socket, and one that dies is replaced.
+"""The processes of a service under this one: some answer on its socket, one works; one that dies is replaced.
 
-Sanic's own worker manager leaves a killed worker dead, and kills its whole process group when one does not start.
+So that what is worked delays no answer: a notification of Intercom's waits for the disk alone. Sanic's own worker
+manager leaves a killed worker dead, and kills its whole process group when one does not start.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -27,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """What every server process is started with.
+class Supervisor:
+    """What every process is started with.
 
     Args:
         environment: settings, and what else a process needs to run.
@@ -42,37 +44,43 @@ class Workers:
     grace_seconds: float
     metrics: Path | None
 
-    async def run(self, count: int) -> int:
-        """Keep so many of them running until SIGTERM or SIGINT, then let all of them stop; returns the exit code."""
+    async def run(self, servers: int) -> int:
+        """Keep so many that answer, and one that works, until SIGTERM or SIGINT; then let all of them stop.
+
+        Returns the exit code.
+        """
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        return max(await asyncio.gather(*(self._keep(stop) for _ in range(count))))
+        heard, rung = os.pipe()
+        working = _Arguments((str(heard),), (heard,))
+        socket_number = self.sock.fileno()
+        answering = _Arguments((str(rung), f"--answer={socket_number}"), (rung, socket_number))
+        return max(await asyncio.gather(*(self._keep(each, stop) for each in (working, *[answering] * servers))))
 
-    async def _keep(self, stop: asyncio.Event) -> int:
+    async def _keep(self, arguments: "_Arguments", stop: asyncio.Event) -> int:
         while not stop.is_set():
-            process = await self._start()
+            process = await self._start(arguments)
             code = await self._end(process, stop)
             if self.metrics:
                 mark_process_dead(process.pid, str(self.metrics))  # type: ignore[no-untyped-call]  # the library's
             if stop.is_set():
                 return int(code != 0)
             if code in GIVEN_UP:
-                log.critical("server process %d ended with %d, so this one does, too", process.pid, code)
+                log.critical("process %d ended with %d, so this one does, too", process.pid, code)
                 stop.set()
                 return code
-            log.error("server process %d ended with %d; another one takes its place", process.pid, code)
+            log.error("process %d ended with %d; another one takes its place", process.pid, code)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PAUSE_SECONDS)
         return 0
 
-    async def _start(self) -> Process:
+    async def _start(self, arguments: "_Arguments") -> Process:
         own = {"PROMETHEUS_MULTIPROC_DIR": str(self.metrics)} if self.metrics else {}
-        number = self.sock.fileno()
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mynatca_webhook.server", str(number)),
+            *(sys.executable, "-m", "mynatca_webhook.process", *arguments.words),
             env={**self.environment, **own},
-            pass_fds=[number],
+            pass_fds=arguments.descriptors,
             stdin=PIPE,  # its lifeline: however this process ends, it is closed
             process_group=0,  # a terminal's Ctrl-C is for this process
         )
@@ -89,6 +97,14 @@ class Workers:
             self.sock.close()  # else callers would still connect when no process accepts them any more
         await asyncio.wait({ended}, timeout=self.grace_seconds + PATIENCE_SECONDS)
         if not ended.done():
-            log.error("server process %d does not stop and is killed", process.pid)
+            log.error("process %d does not stop and is killed", process.pid)
             process.kill()
         return await ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """What `mynatca_webhook.process` is called with, and what it finds open."""
+
+    words: tuple[str, ...]
+    descriptors: tuple[int, ...]
