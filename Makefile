@@ -36,7 +36,7 @@ demo: $(READY) ## Run sync, audit and webhook service against a sandbox of 20,00
 .PHONY: test
 test: $(READY) ## Run the tests but tests/cluster; REQUIRE=all fails when a part is missing
 	@$(BIN)/coverage erase
-	@REQUIRE=$(REQUIRE) $(BIN)/coverage run -m pytest --ignore=tests/cluster $(ARGS)
+	@REQUIRE=$(REQUIRE) $(BIN)/coverage run -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered
 
 .PHONY: cluster-test
@@ -47,6 +47,14 @@ cluster-test: $(READY) ## Run tests/cluster on the cluster that KUBECONFIG names
 cluster-images: ## Build all images and hand them to the cluster; IMAGE_COMMAND says how (kind)
 	@for program in $(PROGRAMS); do \
 		$(IMAGE_COMMAND) mynatca-intercom/$$program:dev . -f images/$$program/Dockerfile; done
+
+.PHONY: kind-up
+kind-up: ## Install everything with the sandbox on a kind cluster of its own, and open it (Docker, kind, kubectl, helm)
+	@bash tools/kind_up.sh
+
+.PHONY: release
+release: $(READY) ## Build chart, SBOMs, checksums and images into dist/; tools/release.sh has the settings (helm)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/release.sh
 
 .PHONY: check
 check: $(READY) ## Lint, types, import rules, generated docs

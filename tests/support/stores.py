@@ -8,7 +8,7 @@ import fcntl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,11 @@ from mynatca_webhook.store.event import Event, Job
 from mynatca_webhook.store.event_store import EventStore, open_store
 
 TESTS = Path(__file__).parent.parent
+
+
+def patient_store(url: str) -> AbstractAsyncContextManager[EventStore]:
+    """A store that a slow machine does not make unavailable."""
+    return open_store(url, timeout_seconds=60)
 
 
 def event(notification_id: str, key: str = "c1") -> Event:
@@ -59,13 +64,13 @@ def say(*lines: str) -> None:
 
 
 async def _open(url: str) -> None:
-    async with open_store(url):
+    async with patient_store(url):
         say("open")
 
 
 async def _accept(url: str, prefix: str) -> None:
     """Accept events at full speed and print the id of each that is stored, until there is no room for more."""
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         numbers = count()
 
         async def accept() -> None:
@@ -82,14 +87,14 @@ async def _accept(url: str, prefix: str) -> None:
 
 async def _hold(url: str, lease_seconds: str) -> None:
     """Claim all there is, and do nothing about it."""
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         say(str(len(await store.claim(1000, float(lease_seconds)))))
         await asyncio.Event().wait()
 
 
 async def _work(url: str, locks: str) -> None:
     """Work until nothing is left; print every event whose job was finished."""
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         while (depth := await store.depth()).waiting + depth.claimed:
             for job in await store.claim(3, lease_seconds=1):
                 await _one(store, job, Path(locks))

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.store.event_store import EventStore
 from support.postgres import PostgreSQL, postgres, postgres_is_there
+from support.stores import patient_store
 
 _numbers = count(1)
 
@@ -51,7 +52,7 @@ def in_store(url: str) -> InStore:
 
     def run(scenario: Scenario) -> None:
         async def inside() -> None:
-            async with open_store(url) as store:
+            async with patient_store(url) as store:
                 await scenario(store)
 
         asyncio.run(inside())

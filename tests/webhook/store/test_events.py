@@ -12,9 +12,9 @@ from sqlalchemy import event as listen
 
 from mynatca_webhook.store.errors import LeaseLost
 from mynatca_webhook.store.event import MAX_TEXT, Depth, Event, Job, Pruned
-from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.store.event_store import EventStore
 from mynatca_webhook.store.upkeep import Keep
-from support.stores import event, ids
+from support.stores import event, ids, patient_store
 
 InStore = Callable[[Callable[[EventStore], Coroutine[Any, Any, None]]], None]
 LEASE = 1000
@@ -366,7 +366,7 @@ def test_a_key_is_worked_by_one_at_a_time_and_every_event_once(url: str) -> None
             await store.accept(event(f"n{number}", f"c{number % 12}"))
 
     async def work(worker: int, accepting: "asyncio.Task[None]") -> None:
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             while not accepting.done() or any(counts(await store.depth())):
                 for job in await store.claim(3, lease_seconds=60):
                     assert job.key not in busy
@@ -381,7 +381,7 @@ def test_a_key_is_worked_by_one_at_a_time_and_every_event_once(url: str) -> None
                 await store.wait_for_work(0.005)
 
     async def scenario() -> None:
-        async with open_store(url) as one, open_store(url) as other:
+        async with patient_store(url) as one, patient_store(url) as other:
             accepting = asyncio.create_task(_both(accept(one), accept(other)))
             await asyncio.gather(accepting, *(work(worker, accepting) for worker in range(6)))
 

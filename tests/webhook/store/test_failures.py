@@ -21,7 +21,7 @@ from mynatca_webhook.store.event import Depth, Job
 from mynatca_webhook.store.event_store import EventStore, open_store
 from support.postgres import PostgreSQL
 from support.relay import relay
-from support.stores import event, execute, ids, process
+from support.stores import event, execute, ids, patient_store, process
 
 PATIENCE = 60
 LEASE = 1000
@@ -33,7 +33,7 @@ async def everything(store: EventStore) -> list[str]:
 
 
 async def all_stored(url: str) -> list[str]:
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         return await everything(store)
 
 
@@ -64,7 +64,7 @@ def test_what_was_accepted_survives_a_kill(url: str) -> None:
 
 def test_the_claim_of_a_killed_worker_is_taken_over(url: str) -> None:
     async def scenario() -> None:
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             for number in range(4):
                 await store.accept(event(f"n{number}", f"c{number % 2}"))
             with process("hold", url, "2") as running:
@@ -83,7 +83,7 @@ def test_several_processes_share_the_work_and_some_are_killed(url: str, tmp_path
     events = [event(f"n{number}", f"c{number % 100}") for number in range(400)]
 
     async def accept() -> None:
-        async with open_store(url, timeout_seconds=PATIENCE) as store:
+        async with patient_store(url) as store:
             await asyncio.gather(*map(store.accept, events))
 
     asyncio.run(accept())
@@ -100,7 +100,7 @@ def test_several_processes_share_the_work_and_some_are_killed(url: str, tmp_path
 
 
 async def _nothing_left(url: str) -> None:
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         assert await store.depth() == Depth(0, 0, 0, 0.0)
 
 
@@ -108,7 +108,7 @@ def test_whoever_is_cancelled_at_whatever_moment_leaves_no_lock_behind(url: str)
     """A driver that is cancelled within a call may wait for itself forever, or keep a lock."""
 
     async def use(worker: int) -> None:
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             for number in count():
                 await store.accept(event(f"{worker}-{number}", f"c{number % 5}"))
                 await store.depth()
@@ -124,7 +124,7 @@ def test_whoever_is_cancelled_at_whatever_moment_leaves_no_lock_behind(url: str)
                 user.cancel()
             told = await asyncio.wait_for(asyncio.gather(*users, return_exceptions=True), PATIENCE)
             assert {type(each) for each in told} == {asyncio.CancelledError}
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             await store.ensure_writable()
 
     workers = count()
@@ -148,7 +148,7 @@ def test_a_server_with_a_full_disk_accepts_nothing_and_loses_nothing(postgres_ur
     database = make_url(postgres_url).database or ""
 
     async def scenario() -> None:
-        async with open_store(postgres_url) as store:
+        async with patient_store(postgres_url) as store:
             server.run(_FULL, database)
             assert await store.accept(event("n1"))
             assert await store.accept(event("n2"))
@@ -220,7 +220,7 @@ def test_a_file_that_somebody_keeps_to_himself_is_unavailable(sqlite_url: str) -
             with pytest.raises(StoreUnavailable, match="database is locked"):
                 async with open_store(sqlite_url, timeout_seconds=0.5):
                     pass
-        async with open_store(sqlite_url) as store:
+        async with patient_store(sqlite_url) as store:
             await store.ensure_writable()
 
     asyncio.run(scenario())
@@ -228,7 +228,7 @@ def test_a_file_that_somebody_keeps_to_himself_is_unavailable(sqlite_url: str) -
 
 def test_a_server_that_stops_is_unavailable_until_it_is_back(postgres_url: str, server: PostgreSQL) -> None:
     async def scenario() -> None:
-        async with open_store(postgres_url) as store:
+        async with patient_store(postgres_url) as store:
             await store.accept(event("n1"))
             [job] = await store.claim(1, LEASE)
             seq = await store.journal.intend("archive", contact_id="c1")
@@ -290,7 +290,7 @@ def test_it_can_be_opened_by_several_processes_at_once(url: str) -> None:
 def test_a_new_one_can_be_opened_many_times_at_the_same_moment(url: str) -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            opened = await asyncio.gather(*(stack.enter_async_context(open_store(url)) for _ in range(10)))
+            opened = await asyncio.gather(*(stack.enter_async_context(patient_store(url)) for _ in range(10)))
             told = await asyncio.gather(*(store.accept(event("n1")) for store in opened))
             assert sum(told) == 1
 
@@ -299,7 +299,7 @@ def test_a_new_one_can_be_opened_many_times_at_the_same_moment(url: str) -> None
 
 def test_sqlite_is_durable_and_its_files_are_its_owners_alone(sqlite_url: str) -> None:
     async def scenario() -> None:
-        async with open_store(sqlite_url) as store:
+        async with patient_store(sqlite_url) as store:
             await store.accept(event("n1"))
             pragmas = [await execute(store, f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
             assert pragmas == ["wal", 2]
@@ -315,7 +315,7 @@ def test_postgres_is_durable_whatever_the_server_is_set_to(postgres_url: str, se
     server.run(f"ALTER DATABASE {database} SET synchronous_commit = off")
 
     async def scenario() -> None:
-        async with open_store(postgres_url) as store:
+        async with patient_store(postgres_url) as store:
             assert await execute(store, "SHOW synchronous_commit") == "on"
 
     asyncio.run(scenario())

@@ -19,11 +19,11 @@ from mynatca_intercom.settings import IntercomSettings, load
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import World
 from mynatca_webhook.store.errors import StoreUnavailable
-from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.store.event_store import EventStore
 from support.bench import contact
 from support.postgres import PostgreSQL
 from support.runs import Runner, environment
-from support.stores import event
+from support.stores import event, patient_store
 from support.worlds import NOW
 
 InStore = Callable[[Callable[[EventStore], Coroutine[Any, Any, None]]], None]
@@ -88,7 +88,7 @@ def test_an_intent_is_durable_when_it_is_told_and_its_end_with_the_next_write(ur
         return [write.effect for write in History(folder / "journal.jsonl").writes]
 
     async def scenario() -> None:
-        async with open_store(url) as store, open_store(url) as other:
+        async with patient_store(url) as store, patient_store(url) as other:
             seq = await store.journal.intend("archive", contact_id="c1")
             assert await effects(other) == ["unknown"]
             store.journal.done(seq)
@@ -96,7 +96,7 @@ def test_an_intent_is_durable_when_it_is_told_and_its_end_with_the_next_write(ur
             await store.accept(event("n1"))
             assert await effects(other) == ["done"]
             store.journal.done(await store.journal.intend("archive", contact_id="c2"))
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             assert await effects(store) == ["done", "done"]
 
     asyncio.run(scenario())
@@ -113,7 +113,7 @@ def test_processes_that_write_at_the_same_time_are_told_apart(
             store.journal.done(seq, contact_id=f"{name}{number}")
 
     async def scenario() -> None:
-        async with open_store(url) as one, open_store(url) as other:
+        async with patient_store(url) as one, patient_store(url) as other:
             await asyncio.gather(*(write(store, name) for store in (one, other) for name in ("x", "y")))
             await other.journal.flush()
             assert await export(one, tmp_path / "run") == 80
@@ -161,7 +161,7 @@ def test_an_export_that_fails_leaves_no_half_a_journal(
     postgres_url: str, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        async with open_store(postgres_url) as store:
+        async with patient_store(postgres_url) as store:
             await store.journal.intend("archive", contact_id="c1")
             flush = store.journal.flush
 
@@ -186,7 +186,7 @@ def test_the_ends_that_cannot_be_stored_at_the_close_are_missed_aloud(
     postgres_url: str, server: PostgreSQL, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        async with open_store(postgres_url) as store:
+        async with patient_store(postgres_url) as store:
             store.journal.done(await store.journal.intend("archive", contact_id="c1"))
             server.stop()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mynatca_webhook.store.errors import LeaseLost
 from mynatca_webhook.store.event import Job
-from mynatca_webhook.store.event_store import EventStore, open_store
+from mynatca_webhook.store.event_store import EventStore
 from mynatca_webhook.store.tables import METADATA, STORE
-from support.stores import event, execute, ids
+from support.stores import event, execute, ids, patient_store
 
 LONG = 1000.0
 KEYS = ("a", "b", "c")
@@ -130,7 +130,7 @@ class Both:
 @given(steps=steps)
 def test_the_store_does_what_the_model_does(url: str, steps: list[tuple[Any, ...]]) -> None:
     async def scenario() -> None:
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             for table in METADATA.sorted_tables:
                 if table is not STORE:
                     await execute(store, f"DELETE FROM {table.name}")  # noqa: S608

@@ -3,8 +3,8 @@
 import asyncio
 from itertools import count
 
-from mynatca_webhook.store.event_store import EventStore, open_store
-from support.stores import event
+from mynatca_webhook.store.event_store import EventStore
+from support.stores import event, patient_store
 
 EVENTS = 1500
 
@@ -30,7 +30,7 @@ def test_writes_of_replicas_that_meet_are_repeated_and_not_refused(url: str) -> 
     """On PostgreSQL, transactions that lock the same rows in another order are aborted by the server."""
 
     async def replicas() -> int:
-        async with open_store(url) as one, open_store(url) as other:
+        async with patient_store(url) as one, patient_store(url) as other:
             numbers, ended = count(), asyncio.Event()
             working = [asyncio.create_task(_work(store, ended)) for store in (one, other) for _ in range(3)]
             await asyncio.gather(*(_accept(store, numbers) for store in (one, other) for _ in range(6)))

@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, make_url, text
 
 from mynatca_webhook.store.errors import StoreUnavailable
-from mynatca_webhook.store.event_store import open_store
 from mynatca_webhook.store.steps import VERSION
-from support.stores import event, ids, process
+from support.stores import event, ids, patient_store, process
 
 VERSION_1 = """
 CREATE TABLE webhook_store (version INTEGER NOT NULL PRIMARY KEY, written_at DOUBLE PRECISION NOT NULL);
@@ -80,13 +79,13 @@ def found(url: str) -> dict[str, Any]:
 
 
 async def all_waiting(url: str) -> list[str]:
-    async with open_store(url) as store:
+    async with patient_store(url) as store:
         return [each for job in await store.claim(10, 60) for each in ids(job)]
 
 
 def test_a_store_of_version_1_keeps_its_events_and_has_the_new_tables(url: str) -> None:
     async def scenario() -> None:
-        async with open_store(url) as store:
+        async with patient_store(url) as store:
             assert not await store.accept(event("old"))
             assert (await store.count_use("helpdesk")).count == 1
             store.note_synced("c1")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from mynatca_webhook.store.event_store import EventStore, open_store
-from support.stores import execute
+from mynatca_webhook.store.event_store import EventStore
+from support.stores import execute, patient_store
 
 InStore = Callable[[Callable[[EventStore], Coroutine[None, None, None]]], None]
 
@@ -35,7 +35,7 @@ def test_each_key_is_counted_by_itself_and_at_once(in_store: InStore) -> None:
 
 def test_processes_count_together(url: str) -> None:
     async def scenario() -> None:
-        async with open_store(url) as one, open_store(url) as other:
+        async with patient_store(url) as one, patient_store(url) as other:
             await begin(one, "a")
             counted = await asyncio.gather(*(store.count_use("a") for store in (one, other) * 20))
             assert sorted(uses.count for uses in counted) == list(range(2, 42))
