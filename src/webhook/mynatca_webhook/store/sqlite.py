@@ -23,9 +23,8 @@ from mynatca_webhook.store.database import Work
 
 R = TypeVar("R")
 
-BUSY_SECONDS = 0
-"""For how long SQLite itself waits for a lock. It looks ever more seldom, so that among busy processes one might never
-get its turn; we look every millisecond until our own time is over."""
+BUSY_SECONDS = 0.05
+"""For how long SQLite itself waits for a lock, while others open or close the file."""
 
 READERS = 2
 
@@ -134,9 +133,20 @@ def _make_file(path: str, patience_seconds: float) -> None:
 def _lock(connection: Connection, patience_seconds: float) -> None:
     """Begin a transaction that has the write lock.
 
-    Python would begin one without, and SQLite refuses to upgrade that when others wrote meanwhile.
+    Python would begin one without, and SQLite refuses to upgrade that when others wrote meanwhile. SQLite itself looks
+    for the lock ever more seldom, so that among busy processes one might never get its turn; we look every millisecond.
     """
-    _until_free(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), patience_seconds)
+    _wait_at_most(connection, 0)
+    try:
+        _until_free(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), patience_seconds)
+    finally:
+        _wait_at_most(connection, BUSY_SECONDS)
+
+
+def _wait_at_most(connection: Connection, seconds: float) -> None:
+    cast("sqlite3.Connection", connection.connection.driver_connection).execute(
+        f"PRAGMA busy_timeout = {seconds * 1000:.0f}"
+    )
 
 
 def _until_free(act: Callable[[], object], patience_seconds: float) -> None:
