@@ -1,0 +1,88 @@
+"""The release: versions that agree, and files that anybody can build again and verify."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+needs_helm = pytest.mark.skipif(not shutil.which("helm"), reason="there is no helm")
+
+
+def test_versions_agree() -> None:
+    chart = yaml.safe_load((ROOT / "charts/mynatca-intercom/Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    released = re.search(r"^## \[(\d.*?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert released
+    assert chart["version"] == chart["appVersion"] == project["version"] == released[1]
+
+
+def release(checkout: Path, **settings: str) -> Path:
+    """Build a release of a checkout as `make release` does, without images, and return its folder."""
+    subprocess.run(
+        ["bash", ROOT / "tools" / "release.sh"],
+        cwd=checkout,
+        # No image is built, not even where there is a docker.
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DOCKER_HOST": "tcp://[::]:1"}
+        | settings,
+        check=True,
+    )
+    return checkout / "dist"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    subprocess.run(["git", "clone", "--quiet", ROOT, tmp_path / "checkout"], check=True)
+    return tmp_path / "checkout"
+
+
+@needs_helm
+def test_a_release_can_be_built_again_byte_by_byte(checkout: Path) -> None:
+    first = (release(checkout) / "SHA256SUMS").read_text()
+    (checkout / "README.md").write_text("An edit that is not committed is not released.")
+    dist = release(checkout)
+
+    assert (dist / "SHA256SUMS").read_text() == first
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, check=True)
+    assert {line.split()[1] for line in first.splitlines()} == {path.name for path in dist.iterdir()} - {"SHA256SUMS"}
+
+
+@needs_helm
+def test_each_program_has_an_sbom_of_all_that_is_pinned(checkout: Path) -> None:
+    dist = release(checkout)
+
+    for requirements in (checkout / "requirements").glob("*.txt"):
+        if requirements.stem != "dev":
+            pinned = re.findall(r"^([\w.-]+)==(\S+)", requirements.read_text(), re.MULTILINE)
+            bom = json.loads(next(dist.glob(f"sbom-{requirements.stem}-*.cdx.json")).read_text())
+            assert sorted((each["name"], each["version"]) for each in bom["components"]) == sorted(pinned)
+
+
+@needs_helm
+@pytest.mark.skipif(not shutil.which("gpg"), reason="there is no gpg")
+def test_a_signed_chart_verifies_and_an_altered_one_does_not(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path))
+    gpg = ["gpg", "--batch", "--quiet"]
+    subprocess.run([*gpg, "--passphrase", "", "--quick-gen-key", "Release <release@example.org>"], check=True)
+
+    chart = next(release(checkout, SIGN_KEY="Release").glob("*.tgz"))
+
+    keyring = tmp_path / "public.gpg"
+    subprocess.run([*gpg, "--output", str(keyring), "--export"], check=True)
+    verify = ["helm", "verify", str(chart), "--keyring", str(keyring)]
+    subprocess.run(verify, check=True)
+    with tarfile.open(chart, "w:gz") as package:
+        package.add(checkout / "charts/mynatca-intercom", "mynatca-intercom")
+    assert subprocess.run(verify, check=False).returncode == 1
