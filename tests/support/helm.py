@@ -1,0 +1,61 @@
+"""The chart, rendered by Helm itself as a library: no cluster, no program, milliseconds."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from helm_python import Chart, _native
+
+CHART = Path(__file__).parents[2] / "charts/mynatca-intercom"
+SANDBOX: dict[str, Any] = {"sandbox": {"enabled": True}}
+"""The fewest values that render: a complete installation without any account."""
+NAMESPACE = "intercom"
+
+Manifest = dict[str, Any]
+
+
+@cache
+def chart() -> Chart:
+    """The chart as it was when first asked for."""
+    return Chart.load(CHART)
+
+
+def templates(
+    values: Mapping[str, Any] = SANDBOX,
+    *,
+    name: str = "natca",
+    namespace: str = NAMESPACE,
+    api_versions: Iterable[str] = (),
+    kube_version: str = "1.35.0",
+    of: Chart | None = None,
+) -> dict[str, str]:
+    """The text that each template makes of these values, by its path within the chart.
+
+    Raises:
+        helm_python.HelmError: the values break the schema, or contradict each other.
+    """
+    # Chart.render() knows neither the cluster's version nor its APIs; what it calls does.
+    options = {
+        "name": name,
+        "namespace": namespace,
+        "api_versions": list(api_versions),
+        "kube_version": f"v{kube_version}",
+    }
+    made = _native.call_string("helm_render", (of or chart())._raw(), json.dumps(values), json.dumps(options))
+    texts: dict[str, str] = json.loads(made)
+    return {path.partition("/")[2]: text for path, text in texts.items()}
+
+
+def render(values: Mapping[str, Any] = SANDBOX, **options: Any) -> list[Manifest]:
+    """All objects that the chart makes of these values, hooks too, by template; options as of `templates`."""
+    made = templates(values, **options)
+    documents = (yaml.safe_load_all(made[path]) for path in sorted(made) if path.endswith(".yaml"))
+    return [document for each in documents for document in each if document]
+
+
+def notes(values: Mapping[str, Any] = SANDBOX, **options: Any) -> str:
+    """What `helm install` says at its end."""
+    return templates(values, **options)["templates/NOTES.txt"]
