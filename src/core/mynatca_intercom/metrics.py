@@ -73,6 +73,12 @@ RATE_LIMIT = _gauge(
     namespace=_PREFIX,
     registry=REGISTRY,
 )
+RATE_LIMIT_REMAINING = _gauge(
+    "api_rate_limit_remaining_calls",
+    "Calls that were left in the window of Intercom's last answer.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
 RATE_LIMIT_WAIT = Counter(
     "api_rate_limit_wait_seconds",
     "Time that calls waited for the next rate-limit window.",
@@ -183,6 +189,12 @@ WAITING = _gauge(
 OLDEST = _gauge(
     "webhook_oldest_event_seconds",
     "Age of the oldest event that waits or is being worked.",
+    namespace=_PREFIX,
+    registry=REGISTRY,
+)
+MEASURED = _gauge(
+    "webhook_store_measured_timestamp_seconds",
+    "When the store was last measured; it stands still while the store does not answer.",
     namespace=_PREFIX,
     registry=REGISTRY,
 )

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from mynatca_intercom.reconcile.brakes import BrakeClass
 from mynatca_operator.reasons import WORDS
 from mynatca_operator.record import KINDS, SUCCEEDED, KindRecord, Record
-from mynatca_operator.resource import Mode, Phase
+from mynatca_operator.resource import IntercomAudit, Mode, Phase
 from mynatca_operator.world import World
 
 PREFIX = "mynatca_intercom_operator"
@@ -50,6 +50,11 @@ def _families(world: World, record: Record, put_off: int) -> Iterator[Metric]:
     yield _gauge("put_off", "IntercomAudits that the last look left to the next one: a call failed.", put_off)
     yield _gauge("unfit_audits", "IntercomAudits that do not fit this version and are left out.", len(world.unfit))
     yield _gauge("nightly_running", "Nightly syncs that run now.", len(world.nightly_now))
+    yield _gauge(
+        "longest_run_seconds",
+        "For how long the Job of an IntercomAudit that was launched first goes on; 0 while none does.",
+        max((seconds for audit in world.audits.values() if (seconds := _running_for(audit, world.now))), default=0),
+    )
     yield _objects(world)
     yield from _last_runs(record)
 
@@ -58,6 +63,13 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     family = GaugeMetricFamily(f"{PREFIX}_{name}", text)
     family.add_metric([], value)
     return family
+
+
+def _running_for(audit: IntercomAudit, now: datetime) -> float:
+    """Seconds since the launch of a Job that has not ended; 0 without one."""
+    launched = audit.status.launch_time
+    goes_on = audit.status.phase in ("Pending", "Planning", "Running")
+    return (now - launched).total_seconds() if launched and goes_on else 0
 
 
 def _objects(world: World) -> Metric:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from mynatca_intercom import metrics
 from mynatca_intercom.intercom.attributes import ensure_attributes
 from mynatca_intercom.intercom.client import IntercomClient
-from mynatca_intercom.intercom.contact import Contact, ContactListing
+from mynatca_intercom.intercom.contact import ContactListing
 from mynatca_intercom.intercom.conversation import OpenWork
 from mynatca_intercom.intercom.errors import Merged, NotFound
 from mynatca_intercom.members.member import Member, MemberListing
@@ -146,7 +146,7 @@ class Run:
         decisions: dict[str, Member] = {}
         for decision in self._decisions:
             member = index.by_number.get(decision.member_number)
-            contact = contacts.contacts.get(decision.contact_id) or await self._unlisted(client, decision)
+            contact = contacts.contacts.get(decision.contact_id) or await client.present_contact(decision.contact_id)
             if member is None:
                 self._rejected[decision] = "no member has this number"
             elif contact is None:
@@ -160,16 +160,6 @@ class Run:
         scope = self._about
         about_all = scope.decisions is None
         return replace(scope, archive=scope.archive and whole, decisions=None if about_all else decisions)
-
-    @staticmethod
-    async def _unlisted(client: IntercomClient, decision: Decision) -> Contact | None:
-        """A contact that is not in the listing: newer than it, or merged into another, which is then meant."""
-        try:
-            return await client.contact(decision.contact_id)
-        except Merged as merged:
-            return await client.contact(merged.survivor_id) if merged.survivor_id else None
-        except NotFound:
-            return None
 
     async def _write(
         self, client: IntercomClient, plan: Plan, index: MemberIndex, admin_id: str | None, result: Result

@@ -36,4 +36,5 @@ async def _keep_measured(store: EventStore) -> None:
             metrics.WAITING.set(depth.waiting + depth.claimed)
             metrics.OLDEST.set(depth.oldest_seconds)
             metrics.DEAD.set(depth.dead)
+            metrics.MEASURED.set_to_current_time()
         await asyncio.sleep(PAUSE_SECONDS)

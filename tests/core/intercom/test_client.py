@@ -426,6 +426,21 @@ def test_holders_are_named_as_intercom_names_them(sandbox: Sandbox) -> None:
     run(sandbox.url, scenario)
 
 
+def test_a_contact_is_present_as_what_it_was_merged_into_unless_that_is_gone(sandbox: Sandbox) -> None:
+    sandbox.world.contacts += [
+        Contact("part", "lead", NOW, NOW, merged_into="c1"),
+        Contact("gone", "user", NOW, NOW, archived=True),
+        Contact("part of gone", "lead", NOW, NOW, merged_into="gone"),
+    ]
+    sandbox.reset(sandbox.world)
+
+    async def scenario(client: IntercomClient) -> None:
+        present = [await client.present_contact(each) for each in ("c1", "part", "gone", "part of gone")]
+        assert [contact and contact.id for contact in present] == ["c1", "c1", None, None]
+
+    run(sandbox.url, scenario)
+
+
 # --- Answers that are none.
 
 UNREADABLE = {

@@ -11,7 +11,7 @@ from mynatca_intercom.intercom.contact import Contact, ContactListing, Reference
 from mynatca_intercom.intercom.conversation import Conversation, OpenWork, WholeConversation, by_contact
 from mynatca_intercom.intercom.errors import Merged, NotFound
 from mynatca_intercom.intercom.listing import Page, listed_whole, missing
-from mynatca_intercom.intercom.transport import Transport
+from mynatca_intercom.intercom.transport import Operation, Transport
 
 MAX_PAGE = 150
 """Largest page of any list or search; the defaults are 10, 20 and 50 (Intercom-OpenAPI issue 639)."""
@@ -219,6 +219,15 @@ class IntercomClient(Transport):
         """One contact, never from the search index; `NotFound` when archived, `Merged` when merged away."""
         return await self.call(_CONTACT, "get_contact", "GET", f"/contacts/{contact_id}")
 
+    async def present_contact(self, contact_id: str) -> Contact | None:
+        """One contact, or the one that it was merged into; None when that is archived or deleted."""
+        try:
+            return await self.contact(contact_id)
+        except Merged as merged:
+            return await self.present_contact(merged.survivor_id) if merged.survivor_id else None
+        except NotFound:
+            return None
+
     async def user_with_number(self, external_id: str) -> Contact | None:
         """The user in sight with this external id; None for none, or one merged away. Leads are never found."""
         path = f"/contacts/find_by_external_id/{quote(external_id, safe='')}"
@@ -389,9 +398,11 @@ class IntercomClient(Transport):
         return await self._found(answer, what, {"operator": "AND", "value": [_any_of(one), _any_of(other)]})
 
     async def _found(self, answer: TypeAdapter[Any], what: str, query: Mapping[str, Any]) -> tuple[list[_Item], bool]:
+        operation: Operation = "search_tickets" if what == "tickets" else "search_conversations"
+
         async def page(cursor: str | None) -> Page[_Item]:
             body = {"query": query, "pagination": _paging(cursor)}
-            found = await self.call(answer, f"search_{what}", "POST", f"/{what}/search", json=body)
+            found = await self.call(answer, operation, "POST", f"/{what}/search", json=body)
             return Page(getattr(found, what), found.total_count, found.cursor)
 
         rows, counted = await listed_whole(what, page)

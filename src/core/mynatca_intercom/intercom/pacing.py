@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
-from mynatca_intercom.metrics import RATE_LIMIT, RATE_LIMIT_WAIT
+from mynatca_intercom.metrics import RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_WAIT
 
 JITTER_SECONDS = 0.1
 """Clients that wait for the same window must not all start in the same instant."""
@@ -87,6 +87,7 @@ class Pacer:
         self._limit, self._reset = limit, reset
         self._remaining = min(self._remaining, remaining)
         RATE_LIMIT.set(limit)
+        RATE_LIMIT_REMAINING.set(self._remaining)
 
     def _may_send(self) -> bool:
         if not self._learned:

@@ -6,8 +6,9 @@ Nothing is decided here: a 409 or 410 goes up as its own error, and is never sen
 import asyncio
 import logging
 import time
+from itertools import product
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import aiohttp
 import httpx
@@ -27,6 +28,44 @@ from mynatca_intercom.intercom.pacing import Pacer
 from mynatca_intercom.settings import IntercomSettings
 
 API_VERSION = "2.16"
+
+Operation = Literal[
+    "archive_contact",
+    "attach_contact",
+    "create_attribute",
+    "create_contact",
+    "create_note",
+    "detach_contact",
+    "find_by_external_id",
+    "get_contact",
+    "get_conversation",
+    "identify",
+    "list_all_tags",
+    "list_attributes",
+    "list_contacts",
+    "list_notes",
+    "list_tags",
+    "merge_contacts",
+    "note_conversation",
+    "search_contacts",
+    "search_conversations",
+    "search_tickets",
+    "tag_contact",
+    "tag_conversation",
+    "unarchive_contact",
+    "untag_contact",
+    "untag_conversation",
+    "update_contact",
+]
+"""What a call is for, in counts, metrics and errors."""
+
+STATUSES = ("200", "400", "401", "403", "404", "409", "410", "422", "429", "500", "502", "503", "504", "none")
+"""Answers that Intercom is known to give; counts of all others begin when they come."""
+
+for _operation, _status in product(get_args(Operation), STATUSES):
+    metrics.CALLS.labels(_operation, _status)
+for _operation in get_args(Operation):
+    metrics.CALL_SECONDS.labels(_operation)
 
 T = TypeVar("T")
 
@@ -95,7 +134,7 @@ class Transport:
     ) -> None:
         await self._http.aclose()
 
-    async def call(self, answer: TypeAdapter[T], operation: str, method: str, path: str, **content: Any) -> T:
+    async def call(self, answer: TypeAdapter[T], operation: Operation, method: str, path: str, **content: Any) -> T:
         """The answer of a call, read into its type; `ServerFailed` when it cannot be read.
 
         `operation` names the call in counts, metrics and errors; `content` is httpx's (`json`, `params`).
@@ -110,7 +149,7 @@ class Transport:
 
     async def send(
         self,
-        operation: str,
+        operation: Operation,
         method: str,
         path: str,
         *,
@@ -139,12 +178,12 @@ class Transport:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _send_once(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
+    async def _send_once(self, operation: Operation, method: str, path: str, **content: Any) -> httpx.Response:
         async with self._places:
             await self._pacer.wait_turn()
             return await self._send_now(operation, method, path, **content)
 
-    async def _send_now(self, operation: str, method: str, path: str, **content: Any) -> httpx.Response:
+    async def _send_now(self, operation: Operation, method: str, path: str, **content: Any) -> httpx.Response:
         self.calls[operation] = self.calls.get(operation, 0) + 1
         started = time.monotonic()
         try:

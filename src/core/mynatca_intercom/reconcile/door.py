@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.conversation import OpenWork
-from mynatca_intercom.intercom.errors import IntercomError, Merged, NotFound
+from mynatca_intercom.intercom.errors import IntercomError
 from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.members.member import Member
 from mynatca_intercom.members.source import MemberSource
@@ -117,7 +117,7 @@ class Door:
         return await self._judged(contact_id, _LookUps(self._members, self._phone_region))
 
     async def _judged(self, contact_id: str, look_ups: "_LookUps") -> tuple[Contact, Match] | None:
-        contact = await self._present(contact_id)
+        contact = await self._client.present_contact(contact_id)
         if contact is None:
             return None
         return contact, match(contact, await look_ups.index([contact]))
@@ -132,7 +132,7 @@ class Door:
         Raises:
             IntercomError, SourceError
         """
-        contact = await self._present(contact_id)
+        contact = await self._client.present_contact(contact_id)
         if contact is None:
             return None
         look_ups = _LookUps(self._members, self._phone_region)
@@ -178,19 +178,10 @@ class Door:
         member = await look_ups.with_number(number)
         if member is None:
             return Verdict(contact_id, "refused", number, f"no member has the number {number}")
-        contact = await self._present(contact_id)
+        contact = await self._client.present_contact(contact_id)
         if contact is None:
             return Verdict(contact_id, "gone", number, "the contact is archived or deleted")
         return await self._in_turn(contact, member, look_ups, decided=True)
-
-    async def _present(self, contact_id: str) -> Contact | None:
-        """The contact, or the one that it was merged into."""
-        try:
-            return await self._client.contact(contact_id)
-        except Merged as merged:
-            return await self._present(merged.survivor_id) if merged.survivor_id else None
-        except NotFound:
-            return None
 
     async def _in_turn(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
         """One contact of a member after the other, so that the second finds what the first has become."""
@@ -229,7 +220,7 @@ class Door:
         if decided and member.email:
             for named in await self._client.contacts_with_email(member.email):
                 if named.id not in found:
-                    found[named.id] = await self._present(named.id)
+                    found[named.id] = await self._client.present_contact(named.id)
         return [each for each in found.values() if each and each.id != contact.id]
 
     async def _apply(self, plan: Plan, index: MemberIndex) -> list[Row]:
