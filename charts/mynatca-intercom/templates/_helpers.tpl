@@ -2,14 +2,14 @@
 {{- define "mynatca.fullname" -}}
 {{- $name := .Release.Name -}}
 {{- if not (contains .Chart.Name $name) -}}{{- $name = printf "%s-%s" $name .Chart.Name -}}{{- end -}}
-{{- .Values.fullnameOverride | default $name | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Labels by which a Service or policy finds the pods of a part. Call with (list . "webhook"). */}}
 {{- define "mynatca.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ $root.Chart.Name }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -38,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- define "mynatca.pod" -}}
 {{- $root := index . 0 -}}
 {{- $isOperator := eq (index . 1) "operator" -}}
-serviceAccountName: {{ include "mynatca.fullname" $root }}{{ if $isOperator }}-operator{{ end }}
+serviceAccountName: {{ printf "%s%s" (include "mynatca.fullname" $root) (ternary "-operator" "" $isOperator) | quote }}
 automountServiceAccountToken: {{ $isOperator }}
 # Or the sandbox's Service would set SANDBOX_PORT, which is a setting of its own.
 enableServiceLinks: false
@@ -57,7 +57,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.pods.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
@@ -70,9 +70,7 @@ securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
-{{- with index . 2 }}
-resources: {{- toYaml . | nindent 2 }}
-{{- end }}
+resources: {{- toYaml (index . 2) | nindent 2 }}
 {{- end -}}
 
 {{/* The Secret with all secret settings. */}}
@@ -119,7 +117,7 @@ WEBHOOK_STORE
 - {name: {{ $name }}, value: {{ include "mynatca.text" $value | quote }}}
 {{- end }}
 {{- range include "mynatca.secretKeys" . | splitList "\n" }}
-- {name: {{ . }}, valueFrom: {secretKeyRef: {name: {{ include "mynatca.secretName" $root }}, key: {{ . }}}}}
+- {name: {{ . }}, valueFrom: {secretKeyRef: {name: {{ include "mynatca.secretName" $root | quote }}, key: {{ . }}}}}
 {{- end }}
 {{- end -}}
 
@@ -132,7 +130,7 @@ WEBHOOK_STORE
 {{- define "mynatca.volumes" -}}
 - {name: tmp, emptyDir: {}}
 {{- with .Values.mysqlCaConfigMap }}
-- {name: mysql-ca, configMap: {name: {{ . }}}}
+- {name: mysql-ca, configMap: {name: {{ . | quote }}}}
 {{- end }}
 {{- end -}}
 
@@ -151,14 +149,14 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ index . 1 }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels: {{- include "mynatca.labels" (list $root (index . 2)) | nindent 4 }}
   annotations:
     helm.sh/resource-policy: keep
 spec:
   accessModes: [{{ index . 4 }}]
   {{- with $persistence.storageClass }}
-  storageClassName: {{ . }}
+  storageClassName: {{ . | quote }}
   {{- end }}
   resources:
     requests:
@@ -182,8 +180,10 @@ spec:
 {{- if and (contains "supabase" $sources) (not $settings.SUPABASE_URL) -}}
 {{- fail "Set settings.SUPABASE_URL, the address of the project with the members: https://abcd.supabase.co" -}}
 {{- end -}}
-{{- if and (contains "mysql" $sources) (not $settings.MYSQL_HOST) -}}
-{{- fail "settings.MEMBER_SOURCES names mysql: set settings.MYSQL_HOST, MYSQL_USER and MYSQL_DB, too." -}}
+{{- if or (contains "mysql" $sources) $settings.MYSQL_HOST -}}
+{{- range list "MYSQL_HOST" "MYSQL_USER" "MYSQL_DB" -}}
+{{- if not (get $settings .) -}}{{- fail (printf "Members are looked for in MySQL: set settings.%s, too." .) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if $secret.inline -}}
 {{- $given := merge (dict) $secret.inline (ternary (dict "INTERCOM_ACCESS_TOKEN" "" "SUPABASE_KEY" "" "INTERCOM_CLIENT_SECRET" "") (dict) .Values.sandbox.enabled) -}}
@@ -198,6 +198,9 @@ spec:
 {{- end -}}
 {{- if and .Values.webhook.httpRoute.enabled (not .Values.webhook.httpRoute.parentRefs) -}}
 {{- fail "Set webhook.httpRoute.parentRefs, the gateways that the route is for." -}}
+{{- end -}}
+{{- if gt (int .Values.webhook.autoscaling.minReplicas) (int .Values.webhook.autoscaling.maxReplicas) -}}
+{{- fail "webhook.autoscaling.minReplicas is more than webhook.autoscaling.maxReplicas." -}}
 {{- end -}}
 {{- if gt (add .Values.nightly.startingDeadlineSeconds .Values.nightly.activeDeadlineSeconds) 86400 -}}
 {{- fail "nightly.startingDeadlineSeconds and nightly.activeDeadlineSeconds are more than a day together: a late night would run into the next one." -}}

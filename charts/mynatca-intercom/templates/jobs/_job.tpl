@@ -58,5 +58,5 @@ spec:
             - {name: runs, mountPath: /runs}
       volumes:
         {{- include "mynatca.volumes" $root | nindent 8 }}
-        - {name: runs, persistentVolumeClaim: {claimName: {{ $root.Values.runs.persistence.existingClaim | default (printf "%s-runs" (include "mynatca.fullname" $root)) }}}}
+        - {name: runs, persistentVolumeClaim: {claimName: {{ $root.Values.runs.persistence.existingClaim | default (printf "%s-runs" (include "mynatca.fullname" $root)) | quote }}}}
 {{- end -}}
