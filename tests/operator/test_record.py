@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mynatca_intercom.summary import Summary
 from mynatca_operator.exporter import Exporter
 from mynatca_operator.record import Record, updated
-from mynatca_operator.resource import Condition, IntercomAudit, Metadata, Mode, RunResult, Spec, Status
+from mynatca_operator.resource import Condition, IntercomAudit, Metadata, Mode, Phase, RunResult, Spec, Status
 from mynatca_operator.world import RunJob, World
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -150,3 +150,15 @@ def test_all_outcomes_of_all_kinds_stand_at_zero_from_the_start() -> None:
     assert told["last_run_rows['NightlySync', 'updated']"] == 0
     assert told["last_run_braked['NightlySync', 'update']"] == 0
     assert not any(name.startswith("last_success") for name in told)
+
+
+def test_a_run_that_does_not_end_is_seen_to_grow_old() -> None:
+    def going_on(uid: str, phase: Phase, hours: int) -> IntercomAudit:
+        audit = ended(uid)
+        status = Status(phase=phase, launch_time=NOW - timedelta(hours=hours))
+        return audit.model_copy(update={"status": status})
+
+    seen = world(going_on("a", "Running", 3), going_on("b", "Planning", 5), going_on("c", "AwaitingApproval", 90))
+
+    assert samples(Record(), seen)["longest_run_seconds[]"] == 5 * 3600
+    assert samples(Record(), world(ended("a")))["longest_run_seconds[]"] == 0

@@ -52,7 +52,7 @@ def _families(world: World, record: Record, put_off: int) -> Iterator[Metric]:
     yield _gauge("nightly_running", "Nightly syncs that run now.", len(world.nightly_now))
     yield _gauge(
         "longest_run_seconds",
-        "For how long the Job of an IntercomAudit that was launched first goes on; 0 while none does.",
+        "Time since the launch of that Job of an IntercomAudit that goes on the longest; 0 while none does.",
         max((seconds for audit in world.audits.values() if (seconds := _running_for(audit, world.now))), default=0),
     )
     yield _objects(world)
