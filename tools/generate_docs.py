@@ -1,11 +1,13 @@
-"""Writes what comes from code: pages of docs/, and the chart's custom resource. `--check` only compares."""
+"""Writes what comes from code: pages of docs/, the chart's custom resource and table of values. `--check` only compares."""
 
+import itertools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -18,6 +20,7 @@ from mynatca_operator.settings import OperatorSettings
 from mynatca_webhook.description import description
 
 ROOT = Path(__file__).parent.parent
+CHART = ROOT / "charts/mynatca-intercom"
 NOTE = "<!-- Written by `make docs`; do not edit. -->\n"
 
 
@@ -92,12 +95,37 @@ def custom_resource() -> str:
     return f"# Written by `make docs`; do not edit.\n{crd.as_yaml()}"
 
 
+def chart_readme() -> str:
+    """The chart's README, with the table of values at its end made of the comments in values.yaml."""
+    written, heading, _ = (CHART / "README.md").read_text(encoding="utf-8").partition("## Values\n")
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    rows = _values(yaml.compose(text, yaml.SafeLoader), text)
+    return f"{written}{heading}\n{NOTE}\n{table(('value', 'default', 'meaning'), rows)}"
+
+
+def _values(node: yaml.Node, text: str, path: str = "") -> Iterator[tuple[str, ...]]:
+    for key, value in node.value:
+        comment = _comment_above(key.start_mark.line, text.splitlines())
+        if isinstance(value, yaml.MappingNode) and not value.flow_style:
+            if comment:
+                yield f"`{path}{key.value}`", "", comment
+            yield from _values(value, text, f"{path}{key.value}.")
+        else:
+            yield f"`{path}{key.value}`", f"`{text[value.start_mark.index : value.end_mark.index]}`", comment
+
+
+def _comment_above(line: int, lines: list[str]) -> str:
+    above = itertools.takewhile(lambda each: each.startswith("#"), (each.lstrip() for each in reversed(lines[:line])))
+    return " ".join(each.removeprefix("#").strip() for each in reversed(list(above)))
+
+
 def webhook_description() -> str:
     """The OpenAPI description of the webhook service."""
     return json.dumps(description(), indent=2) + "\n"
 
 
 PAGES = {
+    "charts/mynatca-intercom/README.md": chart_readme,
     "charts/mynatca-intercom/files/intercomaudits.yaml": custom_resource,
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,

@@ -52,7 +52,8 @@ def templates(
 def render(values: Mapping[str, Any] = SANDBOX, **options: Any) -> list[Manifest]:
     """All objects that the chart makes of these values, hooks too, by template; options as of `templates`."""
     made = templates(values, **options)
-    documents = (yaml.safe_load_all(made[path]) for path in sorted(made) if path.endswith(".yaml"))
+    # libyaml's loader, which is safe and ten times as fast.
+    documents = (yaml.load_all(made[path], yaml.CSafeLoader) for path in sorted(made) if path.endswith(".yaml"))
     return [document for each in documents for document in each if document]
 
 
