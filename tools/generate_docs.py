@@ -1,4 +1,4 @@
-"""Writes what comes from code: pages of docs/, the chart's custom resource and table of values. `--check` only compares."""
+"""Writes what comes from code: pages of docs/, the chart's custom resource and values. `--check` only compares."""
 
 import itertools
 import json
