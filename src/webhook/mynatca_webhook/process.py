@@ -20,6 +20,10 @@ from mynatca_webhook.server import serve
 from mynatca_webhook.service import Part, open_service
 from mynatca_webhook.worker import work
 
+SWITCH_SECONDS = 0.0005
+"""After how long a thread has to let another one run. The store's has to let go between any two statements, while it
+keeps the store locked for all processes; with Python's 5 ms a busy event loop makes that long."""
+
 log = logging.getLogger("mynatca_webhook.process")  # by its name, as this module is `__main__`
 
 
@@ -34,6 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = load(RunSettings, os.environ)
     logs.set_up(settings.log_level, "webhook")
+    sys.setswitchinterval(SWITCH_SECONDS)
     bell = Bell(options.bell)
     part = work if options.answer is None else partial(serve, sock=socket.socket(fileno=options.answer))
     try:

@@ -28,10 +28,10 @@ def _sqlite_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert:
-    """An insert that knows ON CONFLICT."""
+def insert_into(dialect: str, table: Table) -> postgresql.Insert:
+    """An insert that knows ON CONFLICT, for the database of this name."""
     # SQLite's has the same methods, but no ancestor in common that has them.
-    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[connection.dialect.name]
+    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[dialect]
     statement: postgresql.Insert = insert(table)
     return statement
 

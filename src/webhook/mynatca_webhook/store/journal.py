@@ -89,7 +89,7 @@ async def append_lines(connection: AsyncConnection, lines: Sequence[_Line]) -> l
         }
         for line in lines
     ]
-    await connection.execute(insert_into(connection, JOURNAL).on_conflict_do_nothing(), rows)
+    await connection.execute(insert_into(connection.dialect.name, JOURNAL).on_conflict_do_nothing(), rows)
     return [None] * len(lines)
 
 

@@ -3,16 +3,20 @@
 Replicas never block one another for good: who adds events locks them by notification id, then their jobs by key; who
 settles jobs locks them by key, then only their own events; who claims passes over what is locked. A group commit does
 several of these one after the other, so that two may still meet crosswise: then one gives way and begins anew.
+
+Statements are made once: a transaction keeps others waiting, in SQLite everybody.
 """
 
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Insert,
     Row,
     and_,
     bindparam,
@@ -25,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mynatca_webhook.store.databases import insert_into, now
 from mynatca_webhook.store.event import DeadLetter, Depth, Event, Job
@@ -59,8 +64,7 @@ async def insert_events(connection: AsyncConnection, events: Sequence[Event]) ->
     """Store events, each with its job; tells of each whether it is new."""
     by_id = {event.notification_id: event for event in events}
     rows = [_row(event) for _, event in sorted(by_id.items())]
-    insert = insert_into(connection, EVENTS).on_conflict_do_nothing().returning(EVENTS.c.notification_id)
-    new = set((await connection.execute(insert, rows)).scalars())
+    new = set((await connection.execute(_insert_event(connection.dialect.name), rows)).scalars())
     await _open_jobs(connection, {by_id[notification_id].key for notification_id in new})
     told = []
     for event in events:
@@ -83,14 +87,35 @@ def _row(event: Event) -> dict[str, Any]:
 
 async def _open_jobs(connection: AsyncConnection, keys: Collection[str]) -> None:
     """See to it that each of these keys has a job, due at once unless it has one already."""
-    insert = insert_into(connection, JOBS).values(key=bindparam("key"), due_at=now(), attempts=0)
-    # Sets nothing, but locks the row: a worker that is about to remove it waits, and then sees the new event.
-    locked = insert.on_conflict_do_update(index_elements=[JOBS.c.key], set_={"attempts": JOBS.c.attempts})
     if keys:
-        await connection.execute(locked, [{"key": key} for key in sorted(keys)])
+        await connection.execute(_open_job(connection.dialect.name), [{"key": key} for key in sorted(keys)])
+
+
+@cache
+def _insert_event(dialect: str) -> ReturningInsert[str]:
+    return insert_into(dialect, EVENTS).on_conflict_do_nothing().returning(EVENTS.c.notification_id)
+
+
+@cache
+def _open_job(dialect: str) -> Insert:
+    insert = insert_into(dialect, JOBS).values(key=bindparam("key"), due_at=now(), attempts=0)
+    # Sets nothing, but locks the row: a worker that is about to remove it waits, and then sees the new event.
+    return insert.on_conflict_do_update(index_elements=[JOBS.c.key], set_={"attempts": JOBS.c.attempts})
 
 
 # ---- out
+
+
+_DUE = select(JOBS.c.key).where(JOBS.c.due_at <= now()).order_by(JOBS.c.due_at, JOBS.c.key).limit(bindparam("most"))
+_PICKED = _DUE.with_for_update(skip_locked=True).cte("picked")  # SQLite knows no such lock, and needs none
+_TAKE = (
+    update(JOBS)
+    .where(JOBS.c.key.in_(select(_PICKED.c.key)))
+    .values(claim=bindparam("claimed"), attempts=JOBS.c.attempts + 1, due_at=now() + bindparam("seconds", type_=Double))
+    .returning(JOBS.c.key, JOBS.c.attempts, JOBS.c.reason)
+)
+_OF_KEYS = EVENTS.c.key.in_(bindparam("keys", expanding=True))
+_WAITING_EVENTS = select(EVENTS).where(_WAITING, _OF_KEYS).order_by(EVENTS.c.received_at, EVENTS.c.id)
 
 
 async def claim_jobs(connection: AsyncConnection, requests: Sequence[Request]) -> list[list[Job]]:
@@ -99,16 +124,9 @@ async def claim_jobs(connection: AsyncConnection, requests: Sequence[Request]) -
 
 
 async def _claim(connection: AsyncConnection, request: Request) -> list[Job]:
-    due = select(JOBS.c.key).where(JOBS.c.due_at <= now()).order_by(JOBS.c.due_at, JOBS.c.key).limit(request.limit)
-    picked = due.with_for_update(skip_locked=True).cte("picked")  # SQLite knows no such lock, and needs none
     claim = secrets.token_hex(8)
-    take = (
-        update(JOBS)
-        .where(JOBS.c.key.in_(select(picked.c.key)))
-        .values(claim=claim, attempts=JOBS.c.attempts + 1, due_at=now() + request.lease_seconds)
-        .returning(JOBS.c.key, JOBS.c.attempts, JOBS.c.reason)
-    )
-    taken = (await connection.execute(take)).all()
+    values = {"most": request.limit, "claimed": claim, "seconds": float(request.lease_seconds)}
+    taken = (await connection.execute(_TAKE, values)).all()
     events = await _waiting_events(connection, [row.key for row in taken])
     jobs = [Job(row.key, tuple(events[row.key]), row.attempts, row.reason, claim) for row in taken]
     return sorted(jobs, key=lambda job: [event.received_at for event in job.events[:1]])
@@ -118,8 +136,7 @@ async def _waiting_events(connection: AsyncConnection, keys: Collection[str]) ->
     """By key, oldest first."""
     events: dict[str, list[Event]] = {key: [] for key in keys}
     if keys:
-        waiting = select(EVENTS).where(_WAITING, EVENTS.c.key.in_(keys)).order_by(EVENTS.c.received_at, EVENTS.c.id)
-        for row in await connection.execute(waiting):
+        for row in await connection.execute(_WAITING_EVENTS, {"keys": list(keys)}):
             events[row.key].append(_event(row))
     return events
 
@@ -129,6 +146,23 @@ def _event(row: Row[Any]) -> Event:
 
 
 # ---- what becomes of them
+
+
+_JOBS_OF_KEYS = JOBS.c.key.in_(bindparam("keys", expanding=True))
+_LOCK_JOBS = select(JOBS.c.key, JOBS.c.claim).where(_JOBS_OF_KEYS).order_by(JOBS.c.key).with_for_update()
+_PUT_OFF = (
+    update(JOBS)
+    .where(JOBS.c.key == bindparam("of"))
+    .values(claim=bindparam("claimed"), due_at=now() + bindparam("seconds", type_=Double), reason=bindparam("why"))
+)
+_END = (
+    update(EVENTS)
+    .where(EVENTS.c.notification_id == bindparam("of"))
+    .values(state=bindparam("outcome"), ended_at=now(), attempts=bindparam("tries"), reason=bindparam("why"))
+)
+_KEYS_LEFT = select(EVENTS.c.key).where(_WAITING, _OF_KEYS).distinct()
+_ANEW = update(JOBS).where(_JOBS_OF_KEYS).values(claim=None, attempts=0, reason=None, due_at=now())
+_CLOSE = delete(JOBS).where(_JOBS_OF_KEYS)
 
 
 async def settle_jobs(connection: AsyncConnection, settlements: Sequence[Settlement]) -> list[bool]:
@@ -147,16 +181,10 @@ async def settle_jobs(connection: AsyncConnection, settlements: Sequence[Settlem
 
 async def _lock_jobs(connection: AsyncConnection, keys: Collection[str]) -> dict[str, str | None]:
     """The claim that is on each of these keys; it stays so for the rest of the transaction."""
-    jobs = select(JOBS.c.key, JOBS.c.claim).where(JOBS.c.key.in_(keys)).order_by(JOBS.c.key).with_for_update()
-    return {row.key: row.claim for row in await connection.execute(jobs)}
+    return {row.key: row.claim for row in await connection.execute(_LOCK_JOBS, {"keys": list(keys)})}
 
 
 async def _put_off(connection: AsyncConnection, settlements: Sequence[Settlement]) -> None:
-    statement = (
-        update(JOBS)
-        .where(JOBS.c.key == bindparam("of"))
-        .values(claim=bindparam("claimed"), due_at=now() + bindparam("seconds"), reason=bindparam("why"))
-    )
     rows = [
         {
             "of": one.job.key,
@@ -167,33 +195,26 @@ async def _put_off(connection: AsyncConnection, settlements: Sequence[Settlement
         for one in settlements
     ]
     if rows:
-        await connection.execute(statement, rows)
+        await connection.execute(_PUT_OFF, rows)
 
 
 async def _end(connection: AsyncConnection, settlements: Sequence[Settlement]) -> None:
-    statement = (
-        update(EVENTS)
-        .where(EVENTS.c.notification_id == bindparam("of"))
-        .values(state=bindparam("outcome"), ended_at=now(), attempts=bindparam("tries"), reason=bindparam("why"))
-    )
     rows = [
         {"of": event.notification_id, "outcome": one.outcome, "tries": one.job.attempts, "why": one.reason}
         for one in settlements
         for event in one.job.events
     ]
     if rows:
-        await connection.execute(statement, rows)
+        await connection.execute(_END, rows)
         await _close_jobs(connection, {one.job.key for one in settlements})
 
 
 async def _close_jobs(connection: AsyncConnection, keys: Collection[str]) -> None:
     """Remove jobs; one whose key got events meanwhile begins anew with those."""
-    left = select(EVENTS.c.key).where(_WAITING, EVENTS.c.key.in_(keys)).distinct()
-    more = set((await connection.execute(left)).scalars())
-    anew = update(JOBS).where(JOBS.c.key.in_(more)).values(claim=None, attempts=0, reason=None, due_at=now())
+    more = set((await connection.execute(_KEYS_LEFT, {"keys": list(keys)})).scalars())
     if more:
-        await connection.execute(anew)
-    await connection.execute(delete(JOBS).where(JOBS.c.key.in_(set(keys) - more)))
+        await connection.execute(_ANEW, {"keys": list(more)})
+    await connection.execute(_CLOSE, {"keys": list(set(keys) - more)})
 
 
 async def revive_events(connection: AsyncConnection, choices: Sequence[Collection[str] | None]) -> list[int]:

@@ -12,7 +12,7 @@ from mynatca_webhook.store.tables import SYNCED
 
 async def note_contacts(connection: AsyncConnection, contact_ids: Sequence[str]) -> list[None]:
     """Note that these contacts are in line now."""
-    insert = insert_into(connection, SYNCED).values(contact_id=bindparam("of"), at=now())
+    insert = insert_into(connection.dialect.name, SYNCED).values(contact_id=bindparam("of"), at=now())
     latest = insert.on_conflict_do_update(index_elements=[SYNCED.c.contact_id], set_={"at": insert.excluded.at})
     await connection.execute(latest, [{"of": contact_id} for contact_id in sorted(set(contact_ids))])
     return [None] * len(contact_ids)

@@ -39,7 +39,7 @@ async def set_up(connection: AsyncConnection, asked: Sequence[None]) -> Sequence
     found = (await connection.execute(latest)).scalar()
     if found is None:
         await connection.run_sync(METADATA.create_all)
-        await connection.execute(insert_into(connection, STORE).values(version=VERSION, written_at=now()))
+        await connection.execute(insert_into(connection.dialect.name, STORE).values(version=VERSION, written_at=now()))
     elif found > VERSION:
         raise StoreUnavailable(
             f"the store has version {found} of the tables, this program knows up to {VERSION}: use a newer one"

@@ -37,7 +37,7 @@ async def _count(connection: AsyncConnection, key_name: str, minute: int, more: 
     # Another replica may have begun the next minute already, in a transaction that committed first.
     goes_on = USES.c.minute.in_((minute, minute + 1))
     counted = (
-        insert_into(connection, USES)
+        insert_into(connection.dialect.name, USES)
         .values(key_name=key_name, minute=minute, uses=more)
         .on_conflict_do_update(
             index_elements=[USES.c.key_name],
