@@ -59,6 +59,11 @@ EVERYTHING_ON: Values = {
         "extraEgress": [{"ports": [{"port": 6543}]}],
     },
     "sandbox": {"enabled": True},
+    "monitoring": {
+        "podMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "dashboards": {"enabled": True},
+    },
 }
 
 CASES: dict[str, Values] = {
