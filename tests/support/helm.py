@@ -44,17 +44,37 @@ def templates(
         "api_versions": list(api_versions),
         "kube_version": f"v{kube_version}",
     }
-    made = _native.call_string("helm_render", (of or chart())._raw(), json.dumps(values), json.dumps(options))
-    texts: dict[str, str] = json.loads(made)
+    texts: dict[str, str] = json.loads(_helm_render(of or chart(), json.dumps(values), json.dumps(options)))
     return {path.partition("/")[2]: text for path, text in texts.items()}
 
 
 def render(values: Mapping[str, Any] = SANDBOX, **options: Any) -> list[Manifest]:
-    """All objects that the chart makes of these values, hooks too, by template; options as of `templates`."""
+    """All objects that the chart makes of these values, hooks too, by template; options as of `templates`.
+
+    They are shared by all who ask: change none.
+    """
     made = templates(values, **options)
-    # libyaml's loader, which is safe and ten times as fast.
-    documents = (yaml.load_all(made[path], yaml.CSafeLoader) for path in sorted(made) if path.endswith(".yaml"))
-    return [document for each in documents for document in each if document]
+    return [each for path in sorted(made) if path.endswith(".yaml") for each in _documents(made[path])]
+
+
+@cache
+def _helm_render(of: Chart, values: str, options: str) -> str:
+    return _native.call_string("helm_render", of._raw(), values, options)
+
+
+@cache
+def _documents(text: str) -> list[Manifest]:
+    return [document for document in yaml.load_all(text, _Loader) if document]
+
+
+class _Loader(yaml.CSafeLoader):
+    """Refuses maps that have a key twice, of which readers of YAML keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        if len(set(keys)) < len(keys):
+            raise yaml.constructor.ConstructorError(None, None, f"a key of {keys} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def notes(values: Mapping[str, Any] = SANDBOX, **options: Any) -> str:

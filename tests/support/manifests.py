@@ -3,11 +3,10 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-import yaml
 
 from mynatca_intercom.settings import load
 from mynatca_operator.__main__ import read_template
@@ -98,15 +97,20 @@ def operator_jobs(objects: Iterable[Manifest]) -> Iterator[Manifest]:
             yield from _jobs(each["data"]["job.yaml"])
 
 
-def _jobs(text: str) -> Iterator[Manifest]:
+@cache
+def _jobs(text: str) -> list[Manifest]:
     with TemporaryDirectory() as folder:
         file = Path(folder, "job.yaml")
         file.write_text(text, encoding="utf-8")
         template = read_template(load(OperatorSettings, {"JOB_TEMPLATE": str(file), "OPERATOR_NAMESPACE": "n"}))
-    for name, spec in RUNS.items():
-        metadata = {"name": name, "namespace": "n", "uid": "u", "creationTimestamp": "2026-11-25T00:00:00Z"}
-        audit = IntercomAudit.model_validate({"metadata": metadata, "spec": spec})
-        yield job(template, audit, Launch(f"{name}-0", f"{name}-0", "run"), "1%")
+    return [
+        job(template, _audit(name, spec), Launch(f"{name}-0", f"{name}-0", "run"), "1%") for name, spec in RUNS.items()
+    ]
+
+
+def _audit(name: str, spec: dict[str, Any]) -> IntercomAudit:
+    metadata = {"name": name, "namespace": "n", "uid": "u", "creationTimestamp": "2026-11-25T00:00:00Z"}
+    return IntercomAudit.model_validate({"metadata": metadata, "spec": spec})
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -144,8 +148,3 @@ def scalars(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from scalars(each, f"{path}[{number}]")
     else:
         yield path, value
-
-
-def as_text(each: Manifest) -> str:
-    """An object as YAML."""
-    return yaml.safe_dump(each, sort_keys=False)
