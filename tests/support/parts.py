@@ -12,6 +12,7 @@ from pathlib import Path
 from support.chromium import chromium_is_there
 from support.mariadb import mariadb_is_there
 from support.postgres import postgres_is_there
+from support.prometheus import prometheus_is_there
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ PARTS = (
         is_there=chromium_is_there,
         lack="there is no chromium or no chromedriver",
         remedy="install both (Debian: chromium chromium-driver)",
+    ),
+    Part(
+        name="Monitoring tests",
+        is_there=prometheus_is_there,
+        lack="there is no prometheus, promtool or prometheus-alertmanager",
+        remedy="install both (Debian: prometheus prometheus-alertmanager); they need not run",
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Alerts, dashboards and metrics, and the contract between them."""
