@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from benchmarks.deliveries import PATH, SECRET
 from mynatca_webhook.store.event import Depth
 from mynatca_webhook.store.event_store import open_store
 from support.postgres import postgres
-from support.webhook_service import free_port
+from support.webhook_service import free_port, kill
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 900) -> None:
@@ -69,12 +68,15 @@ class Server:
 
     def kill(self) -> None:
         """End it as a power failure would."""
-        self.stop(signal.SIGKILL)
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal, and wait for the end."""
         if self._process:
-            self._process.send_signal(number)
+            kill(self._process)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """Let it end what it has begun, and wait for the end."""
+        if self._process:
+            self._process.terminate()
             self._process.wait(60)
             self._process = None
 

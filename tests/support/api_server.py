@@ -350,7 +350,7 @@ class ApiServer:
             kind = {"group": GROUP, "version": VERSION, "kind": KIND}
             described = self.definition | {"x-kubernetes-group-version-kind": [kind]}
             return web.json_response({"openapi": "3.0.0", "components": {"schemas": {f"{GROUP}.{KIND}": described}}})
-        resources = [name for name, prefix in PATHS.items() if prefix == path]
+        resources = [name for name in RESOURCES if PATHS[name] == path]
         if not resources or (PLURAL in resources and not self.has_definition):
             return _refuse(404, "the server could not find the requested resource")
         names = [*resources, *(f"{name}/status" for name in resources)]

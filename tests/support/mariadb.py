@@ -19,6 +19,7 @@ import pymysql
 import trustme
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
+from pymysql.err import OperationalError
 
 START_SECONDS = 60
 ADMIN = "root"
@@ -104,7 +105,7 @@ def _running(server: MariaDB) -> Iterator[None]:
             _wait(server, process)
             yield
         finally:
-            process.terminate()
+            process.kill()  # in the middle of its start it does not listen to SIGTERM, and its data go anyway
 
 
 _AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
@@ -144,7 +145,8 @@ def _wait(server: MariaDB, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", server.port)).close()
-        except ConnectionRefusedError:
+            server.connect().close()
+        except (ConnectionRefusedError, OperationalError):
             time.sleep(0.02)
         else:
             return

@@ -31,6 +31,19 @@ def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
+def children(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def kill(process: "subprocess.Popen[Any]") -> None:
+    """End it, and what it has started, as a power failure would."""
+    started = children(process.pid)
+    process.kill()
+    for each in started:
+        os.kill(each, signal.SIGKILL)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
@@ -102,8 +115,11 @@ class Service:
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process is None:
             return 0
-        self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        if number == signal.SIGKILL:
+            kill(self.process)
+        else:
+            self.process.send_signal(number)
+        self.process.communicate(timeout=60)
         self.errors = self.log.read_text()
         code, self.process = self.process.returncode, None
         return code

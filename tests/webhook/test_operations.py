@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mynatca_intercom import metrics
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import Contact
-from support.webhook_service import ANN, WEBHOOK, Service, free_port, notification, signed, wait_until
+from support.webhook_service import ANN, WEBHOOK, Service, children, free_port, notification, signed, wait_until
 
 BROKEN = """
 from mynatca_webhook.worker import Worker
@@ -50,11 +50,6 @@ def scraped(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[[], S
         }
 
     return scrape
-
-
-def children(process: int) -> list[int]:
-    """The processes of a main process."""
-    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def lives(process: int) -> bool:
@@ -116,7 +111,7 @@ class TestSeveralProcesses:
         service.start(WEBHOOK_WORKERS="2")
         processes = children(main_of(service))
 
-        service.stop(signal.SIGKILL)
+        os.kill(main_of(service), signal.SIGKILL)
 
         wait_until(lambda: not any(lives(process) for process in processes))
 
@@ -268,7 +263,7 @@ class TestMetrics:
         service.send(notification(lead.id))
         service.send(notification("b" * 24, 2))
 
-        wait_until(lambda: scraped()[key("webhook_waiting_events")] == 2)
+        wait_until(lambda: scraped().get(key("webhook_waiting_events")) == 2)
         first = scraped()[key("webhook_oldest_event_seconds")]
         wait_until(lambda: scraped()[key("webhook_oldest_event_seconds")] > first)
 

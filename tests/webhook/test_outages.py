@@ -15,7 +15,7 @@ from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, Conversation
 from mynatca_sandbox.world.workspace import VERIFICATION
 from support.runs import Runner
-from support.webhook_service import ANN, TAG, Service, free_port, notification, subscribed, wait_until
+from support.webhook_service import ANN, TAG, Service, children, free_port, notification, subscribed, wait_until
 from support.worlds import NOW
 
 READ = "GET /contacts/{contact_id}"
@@ -119,12 +119,17 @@ def test_files_may_not_grow(service: Service, lead: Contact) -> None:
     """A quota."""
     service.start()
     assert service.process
-    pid = service.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    processes = children(service.process.pid)
+    before = resource.prlimit(processes[0], resource.RLIMIT_FSIZE)
+
+    def limit(limits: tuple[int, int]) -> None:
+        for process in processes:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, limits)
+
+    limit((0, before[1]))
     wait_until(lambda: not service.is_ready())
 
-    no_room_and_room_again(service, lead, lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, before))
+    no_room_and_room_again(service, lead, lambda: limit(before))
 
 
 def test_the_disk_is_full_while_a_contact_is_in_work(service: Service, lead: Contact, small_disk: Path) -> None:
