@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dashboards import dashboards
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -137,6 +138,7 @@ PAGES = {
 def main() -> int:
     """Write the pages, or with `--check` name those that are not as they should be."""
     pages = {ROOT / name: page() for name, page in PAGES.items()}
+    pages |= {CHART / "files/dashboards" / name: text for name, text in dashboards().items()}
     if "--check" not in sys.argv:
         for file, text in pages.items():
             file.write_text(text, encoding="utf-8")
