@@ -88,12 +88,13 @@ def test_a_call_passes_with_its_token_and_query_and_is_counted(upstream: Upstrea
     answer = httpx.get(f"{proxy.url}/jobs?labelSelector=a%2Fb", headers={"Authorization": "Bearer t"})
     assert answer.json() == {"items": ["one", "two"], "selector": "a/b"}
     assert upstream.tokens == ["Bearer t"]
-    assert httpx.post(f"{proxy.url}/jobs", content=b"job").status_code == 201
-    assert upstream.created == [b"job"]
+    assert httpx.post(f"{proxy.url}/jobs", content=b"a manifest").status_code == 201
+    assert upstream.created == [b"a manifest"]
     assert [(str(call), call.writes, call.status) for call in proxy.calls] == [
         ("GET /jobs", False, 200),
         ("POST /jobs", True, 201),
     ]
+    assert [call.is_about("manifest") for call in proxy.calls] == [False, True]
 
 
 def test_a_watch_is_passed_on_word_by_word_until_it_stalls(upstream: Upstream, proxy: ApiProxy) -> None:

@@ -6,9 +6,10 @@ Plain HTTP in, TLS out, with the caller's own token. Watches are passed on as th
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
@@ -19,17 +20,23 @@ _OF_THE_CONNECTION = frozenset({"connection", "host", "keep-alive", "transfer-en
 
 @dataclass(slots=True)
 class Call:
-    """One call on the API server; `status` is there once it has answered."""
+    """One call on the API server that came in `at` (Unix time); `status` is there once it has answered."""
 
     number: int
     method: str
     path: str
     watches: bool
+    body: str = ""
+    at: float = field(default_factory=time.time)
     status: int | None = None
 
     @property
     def writes(self) -> bool:
         return self.method in _WRITING
+
+    def is_about(self, name: str) -> bool:
+        """Whether it names something, in its path or in its body."""
+        return name in self.path or name in self.body
 
     def __str__(self) -> str:
         return f"{'WATCH' if self.watches else self.method} {self.path}"
@@ -140,9 +147,9 @@ class ApiProxy:
         self._on_its_loop(self._stop.set)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        call = Call(
-            len(self.calls) + 1, request.method, request.path, request.query.get("watch") in ("true", "True", "1")
-        )
+        watches = request.query.get("watch") in ("true", "True", "1")
+        body = (await request.read()).decode(errors="replace")
+        call = Call(len(self.calls) + 1, request.method, request.path, watches, body)
         self.calls.append(call)
         line = request.transport
         if line is None:
