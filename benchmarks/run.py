@@ -3,22 +3,17 @@
 Every command under measurement is a process of its own; what is true of a world is known to the benchmarks alone.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks import sync, webhook
 from benchmarks.acknowledge import acknowledge
 from benchmarks.audit import audit
 from benchmarks.crash import crash
-from benchmarks.figures import Figures
+from benchmarks.figures import Figures, keep
 from benchmarks.quality import quality
 from benchmarks.undo import undo
-
-RESULTS = Path(__file__).parent / "results.json"
 
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "quiet": sync.quiet,
@@ -38,22 +33,11 @@ BENCHMARKS: dict[str, Callable[[], Figures]] = {
 
 def main() -> None:
     """Measure, print, and merge into the results."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in sys.argv[1:] or BENCHMARKS:
         started = time.monotonic()
         figures = BENCHMARKS[name]()
         print(f"{name} ({time.monotonic() - started:.0f} s)")
-        for key, (value, unit, goal) in figures.items():
-            print(f"  {key:<44} {value:>10} {unit:<8} {goal}")
-            date = datetime.now(UTC).date().isoformat()
-            results[key] = {
-                "value": value,
-                "unit": unit,
-                "goal": goal,
-                "command": f"make bench ARGS={name}",
-                "date": date,
-            }
-        RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        keep(figures, f"make bench ARGS={name}")
 
 
 if __name__ == "__main__":
