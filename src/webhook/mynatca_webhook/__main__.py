@@ -10,13 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mynatca_intercom import logs
-from mynatca_intercom.members.directory import open_directory
 from mynatca_intercom.settings import RunSettings, SettingsError, WebhookSettings, load
+from mynatca_webhook.configuration import Configuration
 from mynatca_webhook.exporting import exported
-from mynatca_webhook.last_resort import cache_of
-from mynatca_webhook.service import Configuration
-from mynatca_webhook.store.errors import BadStoreUrl
-from mynatca_webhook.store.event_store import EventStore, open_store
 from mynatca_webhook.supervisor import Supervisor
 
 EXIT_CODES = "exit codes: 0 done, 1 the store does not answer or a port is taken, 2 wrong usage or settings"
@@ -36,8 +32,10 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         webhook = load(WebhookSettings, environment)
         if options.command == "serve":
             return _serve(environment)
-        return asyncio.run(_look_after(webhook, options))
-    except (SettingsError, BadStoreUrl) as error:
+        from mynatca_webhook.commands import look_after  # noqa: PLC0415 - who serves has processes for the heavy parts
+
+        return asyncio.run(look_after(webhook, options))
+    except SettingsError as error:
         return _refused(error, 2)
     except OSError as error:  # `StoreUnavailable` is one
         return _refused(error, 1)
@@ -76,13 +74,10 @@ def _moment(text: str) -> datetime:
 def _serve(environment: Mapping[str, str]) -> int:
     configuration = Configuration.read(environment)
     webhook = configuration.webhook
-    cache_of(configuration.cache)  # this process exports its age
     settings = load(RunSettings, environment)
-    with open_directory(environment):  # says now what is wrong with its settings
-        asyncio.run(_opened(webhook))
     with _listening(webhook) as sock:
         logs.set_up(settings.log_level, "webhook")
-        with exported(settings.metrics_port) as folder:
+        with exported(settings.metrics_port, configuration.cache) as folder:
             return asyncio.run(Supervisor(environment, sock, webhook.grace_seconds, folder).run(webhook.workers))
 
 
@@ -98,29 +93,6 @@ def _listening(webhook: WebhookSettings) -> socket.socket:
         return socket.create_server(address[:2], family=kind, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         raise OSError(f"WEBHOOK_HOST {webhook.host}, WEBHOOK_PORT {webhook.port}: {error.strerror}.") from None
-
-
-async def _opened(webhook: WebhookSettings) -> None:
-    """Find out before the server starts whether the store can be had."""
-    async with open_store(webhook.store.get_secret_value()):
-        return
-
-
-async def _look_after(webhook: WebhookSettings, options: argparse.Namespace) -> int:
-    async with open_store(webhook.store.get_secret_value()) as store:
-        print(await _answer(store, options))  # noqa: T201 - the output that was asked for
-    return 0
-
-
-async def _answer(store: EventStore, options: argparse.Namespace) -> str:
-    if options.command == "replay":
-        return f"{await store.replay(options.ids or None)} events are worked again."
-    if options.command == "export":
-        written = await store.export(options.since, options.until, options.folder)
-        return f"{written} writes are in {options.folder}."
-    letters = await store.dead_letters()
-    lines = [f"{each.event.notification_id}  {each.event.topic}  {each.event.key}  {each.reason}" for each in letters]
-    return "\n".join(lines) or "There are no dead letters."
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from mynatca_intercom import metrics
 from mynatca_intercom.members.cache import MemberCache
 from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.members.source import SourceError
@@ -17,22 +16,13 @@ LONGEST_TURN_SECONDS = 300
 log = logging.getLogger(__name__)
 
 
-def cache_of(settings: MemberCacheSettings) -> MemberCache | None:
-    """The cache that the settings describe, its age exported by this process; None where no file is named."""
-    if settings.file is None:
-        return None
-    cache = MemberCache(settings.file, settings.max_age_seconds)
-    metrics.CACHE_AGE.set_source(cache.age_seconds)
-    return cache
-
-
 @asynccontextmanager
 async def with_cache(directory: Directory, settings: MemberCacheSettings) -> AsyncIterator[Directory]:
     """The directory with the cache as its last source; without a cache the directory itself."""
-    cache = cache_of(settings)
-    if cache is None:
+    if settings.file is None:
         yield directory
         return
+    cache = MemberCache(settings.file, settings.max_age_seconds)
     refreshing = asyncio.create_task(_keep_fresh(cache, directory, settings.refresh_seconds))
     try:
         yield directory.followed_by(cache)

@@ -14,10 +14,11 @@ from functools import partial
 import uvloop
 
 from mynatca_intercom import logs
-from mynatca_intercom.settings import RunSettings, load
+from mynatca_intercom.settings import RunSettings, SettingsError, load
 from mynatca_webhook.bell import Bell
 from mynatca_webhook.server import serve
 from mynatca_webhook.service import Part, open_service
+from mynatca_webhook.store.errors import BadStoreUrl
 from mynatca_webhook.worker import work
 
 SWITCH_SECONDS = 0.0005
@@ -30,7 +31,7 @@ log = logging.getLogger("mynatca_webhook.process")  # by its name, as this modul
 def main() -> None:
     """Do a part of the service until SIGTERM or SIGINT, or until standard input is closed.
 
-    Exit codes: 0 stopped, 1 it cannot be done any more, or not at all.
+    Exit codes: 0 stopped, 1 it cannot be done any more, or not at all, 2 settings are missing or malformed.
     """
     parser = argparse.ArgumentParser(prog="python -m mynatca_webhook.process", description=__doc__)
     parser.add_argument("bell", type=int, help="number of an open pipe")
@@ -44,9 +45,9 @@ def main() -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             sys.exit(runner.run(_do(part, bell)))
-    except OSError as error:  # `StoreUnavailable` is one
+    except (SettingsError, BadStoreUrl, OSError) as error:  # `StoreUnavailable` is an OSError
         log.critical("not started: %s", error)
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, OSError) else 2)
 
 
 async def _do(part: Part, bell: Bell) -> int:

@@ -4,51 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from sanic import Request
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.members.directory import Directory, open_directory
-from mynatca_intercom.settings import (
-    IntercomSettings,
-    MemberCacheSettings,
-    MemberSettings,
-    TagSettings,
-    WebhookSettings,
-    load,
-)
 from mynatca_webhook.background import Background
 from mynatca_webhook.bell import Bell
+from mynatca_webhook.configuration import Configuration
 from mynatca_webhook.engine import Engine
 from mynatca_webhook.last_resort import with_cache
 from mynatca_webhook.store.event_store import EventStore, open_store
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Every setting of the service."""
-
-    webhook: WebhookSettings
-    intercom: IntercomSettings
-    rules: MemberSettings
-    cache: MemberCacheSettings
-    tags: TagSettings
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Self:
-        """The settings in an environment.
-
-        Raises:
-            SettingsError: one is missing or malformed.
-        """
-        return cls(
-            load(WebhookSettings, environment),
-            load(IntercomSettings, environment),
-            load(MemberSettings, environment),
-            load(MemberCacheSettings, environment),
-            load(TagSettings, environment),
-        )
 
 
 @dataclass(frozen=True, slots=True)
