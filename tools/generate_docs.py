@@ -104,8 +104,8 @@ def chart_readme() -> str:
     return f"{written}{heading}\n{NOTE}\n{table(('value', 'default', 'meaning'), rows)}"
 
 
-def _values(node: yaml.Node, text: str, path: str = "") -> Iterator[tuple[str, ...]]:
-    for key, value in node.value:
+def _values(node: yaml.Node | None, text: str, path: str = "") -> Iterator[tuple[str, ...]]:
+    for key, value in node.value if node else ():
         comment = _comment_above(key.start_mark.line, text.splitlines())
         if isinstance(value, yaml.MappingNode) and not value.flow_style:
             if comment:

@@ -13,6 +13,7 @@ from mynatca_intercom.settings import (
     MemberSettings,
     MySQLSettings,
     RunSettings,
+    Settings,
     SupabaseSettings,
     TagSettings,
     WebhookSettings,
@@ -106,7 +107,8 @@ def test_the_webhook_service_has_time_to_stop(store: str, grace: float | None) -
 @each_case
 def test_programs_start_with_their_environment(values: Values) -> None:
     """Every variable is a setting, none is there twice, and the settings can be read."""
-    known = {field.alias for group in (*GROUPS, OperatorSettings) for field in group.model_fields.values()}
+    groups: list[type[Settings]] = [OperatorSettings, *GROUPS]
+    known = {field.alias for group in groups for field in group.model_fields.values()}
     for pod in pods(render(values)):
         for container in pod.containers:
             variables = container.get("env", [])

@@ -9,7 +9,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from helm_python import Chart, lint

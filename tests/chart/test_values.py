@@ -83,7 +83,7 @@ def leaves(values: dict[str, Any] = DEFAULTS, path: Path = ()) -> Iterator[Path]
 
 
 def schema_of(path: Path) -> dict[str, Any]:
-    schema = SCHEMA
+    schema: dict[str, Any] = SCHEMA
     for name in path:
         schema = resolved(schema)["properties"][name]
     return schema

@@ -1,0 +1,1 @@
+"""Tests of the chart: every kind of installation, rendered by real Helm."""
