@@ -1,23 +1,25 @@
-"""A namespace for each module, with an installation and a sandbox, and an operator for each test."""
+"""An installation with a sandbox for each test process, and an operator for each test."""
 
 import json
-import secrets
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from support.api_proxy import ApiProxy, api_proxy
-from support.cluster import WORLD, Namespace, api_client, api_server, cluster_is_there, kubectl, until
+from support.cluster import WORLD, Namespace, api_client, api_server, cluster_is_there, until
+from support.installation import TEMPLATE, define, installation
 from support.operator_process import Operator
 
-INSTALL = yaml.safe_load((Path(__file__).parent / "install.yaml").read_text())["items"]
-DEFINITION = Path(__file__).parents[2] / "charts" / "mynatca-intercom" / "files" / "intercomaudits.yaml"
-CRONJOB = next(each for each in INSTALL if each["kind"] == "CronJob")
-TEMPLATE = {"apiVersion": "batch/v1", "kind": "Job", **CRONJOB["spec"]["jobTemplate"]}
+LONG = ("test_kills.py", "test_faults.py", "test_together.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that all processes end at about the same time."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")
@@ -25,36 +27,16 @@ def client() -> Iterator[httpx.Client]:
     """The API server of the cluster, which has the custom resource."""
     if not cluster_is_there():
         pytest.skip("KUBECONFIG names no cluster")
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
-    kubectl("wait", "--for=condition=Established", f"--filename={DEFINITION}", "--timeout=30s")
+    define()
     with api_client() as client:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def namespace(client: httpx.Client) -> Iterator[Namespace]:
-    """A fresh namespace that lets restricted pods in only, with everything but an operator that runs."""
-    name = f"mynatca-test-{secrets.token_hex(4)}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    kubectl("apply", "--filename=-", text=json.dumps(made))
-    namespace = Namespace(name, client)
-    template = {"job.yaml": yaml.safe_dump(TEMPLATE)}
-    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job-template"}, "data": template}
-    try:
-        namespace.apply(*INSTALL, config_map)
-        until(namespace.sandbox_answers, "the sandbox answers")
+    """An installation without an operator that runs."""
+    with installation(client) as namespace:
         yield namespace
-    finally:
-        kubectl("delete", "namespace", name, "--timeout=120s")
-        _free_volume(name)
-
-
-def _free_volume(namespace: str) -> None:
-    """Let a volume that is kept after its claim be claimed again, as a test cluster has only a few."""
-    for volume in json.loads(kubectl("get", "persistentvolumes", "--output=json"))["items"]:
-        if volume["spec"].get("claimRef", {}).get("namespace") == namespace:
-            kubectl("patch", "persistentvolume", volume["metadata"]["name"], '--patch={"spec": {"claimRef": null}}')
 
 
 @pytest.fixture(scope="session")
@@ -65,22 +47,43 @@ def proxy() -> Iterator[ApiProxy]:
 
 
 @pytest.fixture
-def operator(namespace: Namespace, proxy: ApiProxy, tmp_path: Path) -> Iterator[Operator]:
+def operator(
+    namespace: Namespace, proxy: ApiProxy, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Operator]:
     """An operator of the namespace that a test starts; it ends with the test, and with it all IntercomAudits."""
+    failed = request.session.testsfailed
     proxy.reset()
+    namespace.sandbox("PATCH", "options", {"latency": 0})
     namespace.sandbox("PUT", "world", WORLD)
     operator = Operator(namespace, proxy, tmp_path, deepcopy(TEMPLATE))
     yield operator
-    print(operator.log)  # noqa: T201 - pytest shows it when the test has failed
-    print(namespace.kubectl("get", "intercomaudits,jobs,pods,events", "--output=wide"))  # noqa: T201
+    if request.session.testsfailed > failed:
+        print(operator.log)  # noqa: T201 - pytest shows it
+        print(namespace.kubectl("get", "intercomaudits,jobs,pods,events", "--output=wide"))  # noqa: T201
     if operator.is_running:
         operator.kill()
         assert operator.process is not None
         operator.process.wait()
-    _clean(namespace)
+    proxy.reset()
+    clean(namespace)
 
 
-def _clean(namespace: Namespace) -> None:
-    namespace.kubectl("delete", "intercomaudits", "--all", "--wait=true", "--timeout=60s")
+def clean(namespace: Namespace) -> None:
+    """Let nothing of a test stay behind."""
+    for kind in ("intercomaudits", "jobs", "events"):
+        namespace.delete_all(kind)
+    until(lambda: not namespace.find("intercomaudits"), "all IntercomAudits are gone")
     until(lambda: not namespace.find("jobs"), "all Jobs are gone")
-    namespace.kubectl("delete", "events", "--all")
+    until(lambda: not namespace.find("pods", labelSelector="batch.kubernetes.io/job-name"), "all their pods are gone")
+
+
+@pytest.fixture
+def figure() -> Callable[[str, float], None]:
+    """Write a figure down for `make bench-cluster`, which adds up those of one name."""
+
+    def write(name: str, value: float) -> None:
+        if file := os.environ.get("CLUSTER_FIGURES"):
+            with Path(file).open("a", encoding="utf-8") as figures:
+                figures.write(json.dumps([name, value]) + "\n")
+
+    return write

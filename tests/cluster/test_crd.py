@@ -1,15 +1,13 @@
 """What a real API server accepts and refuses, and the sentences that it gives."""
 
 import json
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from mynatca_operator.crd import IMMUTABLE
-from support.cluster import Namespace, kubectl
+from support.cluster import Namespace, until
 
 ID = "5f1e0c0a9b8c7d6e5f4a3b2c"
 MAPPING = {"contactId": ID, "memberNumber": "1001"}
@@ -119,12 +117,11 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def bare(client: httpx.Client) -> Iterator[Namespace]:
-    """A namespace with nothing in it."""
-    name = f"mynatca-crd-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
-    yield Namespace(name, client)
-    kubectl("delete", "namespace", name, "--timeout=120s")
+def bare(namespace: Namespace) -> Iterator[Namespace]:
+    """A namespace in which no operator runs."""
+    yield namespace
+    namespace.delete_all("intercomaudits")
+    until(lambda: not namespace.find("intercomaudits"), "all IntercomAudits are gone")
 
 
 def refusal(namespace: Namespace, spec: dict[str, Any]) -> str:

@@ -6,16 +6,30 @@ import pytest
 
 from support.cluster import WORLD, Namespace, until
 
+pytestmark = pytest.mark.usefixtures("scaled")
 
-@pytest.fixture(autouse=True)
-def installed(namespace: Namespace) -> Iterator[None]:
-    namespace.sandbox("PUT", "world", WORLD)
+
+@pytest.fixture(scope="module")
+def scaled(namespace: Namespace) -> Iterator[None]:
+    """The operator runs."""
     namespace.kubectl("scale", "deployment/operator", "--replicas=1")
     namespace.kubectl("rollout", "status", "deployment/operator", "--timeout=60s")
     yield
-    print(namespace.kubectl("logs", "deployment/operator"))  # noqa: T201 - pytest shows it when the test has failed
     namespace.kubectl("scale", "deployment/operator", "--replicas=0")
-    namespace.kubectl("delete", "intercomaudits", "--all", "--timeout=60s")
+    until(lambda: not namespace.find("pods", labelSelector="app=operator"), "it has ended")
+
+
+@pytest.fixture(autouse=True)
+def _installed(namespace: Namespace, request: pytest.FixtureRequest) -> Iterator[None]:
+    """An operator of all tests, and a world for each."""
+    failed = request.session.testsfailed
+    namespace.sandbox("PATCH", "options", {"latency": 0})
+    namespace.sandbox("PUT", "world", WORLD)
+    yield
+    if request.session.testsfailed > failed:
+        print(namespace.kubectl("logs", "deployment/operator"))  # noqa: T201 - pytest shows it
+    namespace.delete_all("intercomaudits")
+    until(lambda: not namespace.find("jobs"), "all IntercomAudits and their Jobs are gone")
 
 
 def test_an_audit_shows_how_far_it_is(namespace: Namespace) -> None:

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from mynatca_operator.decide import job_name
+from mynatca_operator.reasons import WORDS
+from mynatca_operator.resource import IntercomAudit
 from support.cluster import Namespace, until
+from support.installation import TEMPLATE
 from support.operator_process import Operator
 
 NOBODY = "0" * 24
@@ -83,6 +87,11 @@ def evicted(namespace: Namespace, operator: Operator) -> None:
     volumes.append({"name": "tmp", "emptyDir": {"sizeLimit": "1Mi"}})
 
 
+SUMMARY_OF_ANOTHER = """
+from mynatca_intercom.summary import Summary
+summary = Summary(run_id="another", kind="audit", dry_run=False, outcome="done", exit_code=0, seen=0, counts={})
+open("/dev/termination-log", "w").write(summary.as_message())
+"""
 ONCE = {"backoffLimit": 0}
 SOON = {"startDeadlineSeconds": 8}
 UNKNOWN = {"mode": "ManualUpdate", "manualUpdate": {"mappings": [{"contactId": NOBODY, "memberNumber": "1"}]}}
@@ -94,8 +103,10 @@ CASES = {
     "a wrong token": Case("CredentialsRefused", sandbox(access_token="another"), "INTERCOM_ACCESS_TOKEN"),
     "a source that is down": Case("RunFailed", setting("SUPABASE_URL", "http://sandbox:1"), "Supabase", ONCE),
     "a crash": Case("Crashed", runs("import os; os._exit(9)"), "exit code 9", ONCE),
+    "a pod that is stopped": Case("Stopped", runs("raise SystemExit(6)"), "stopped", ONCE),
     "no summary": Case("ResultMissing", runs(""), "summary"),
     "half a summary": Case("ResultMissing", runs("open('/dev/termination-log', 'w').write('{')"), "summary"),
+    "a summary of another run": Case("ResultRefused", runs(SUMMARY_OF_ANOTHER), "another run"),
     "too little memory": Case("OOMKilled", container(resources={"limits": {"memory": "32Mi"}}), "memory", ONCE),
     "a full volume": Case("Evicted", evicted, "evicted", ONCE),
     "too slow": Case("DeadlineExceeded", sandbox(latency=2), "activeDeadlineSeconds", {"activeDeadlineSeconds": 4}),
@@ -108,7 +119,9 @@ CASES = {
     "a gate": Case("StartDeadlineExceeded", pod(schedulingGates=[{"name": "example.com/wait"}]), "", SOON),
     "a quota of Jobs": Case("QuotaExceeded", quota(**{"count/jobs.batch": "0"}), "tight", SOON),
     "a quota of pods": Case("QuotaExceeded", quota(pods="1"), "tight", SOON),
+    "a quota that wants requests": Case("QuotaExceeded", quota(**{"requests.cpu": "9"}), "must specify", SOON),
     "Pod Security": Case("AdmissionRefused", pod(hostNetwork=True), "restricted", SOON),
+    "no service account": Case("JobRefused", pod(serviceAccountName="missing"), '"missing"', SOON),
     "a wrong template": Case("InvalidJob", pod(restartPolicy="Always"), "restartPolicy", SOON),
 }
 
@@ -119,7 +132,7 @@ def _as_before(namespace: Namespace, operator: Operator) -> Any:
     assert operator
     yield
     namespace.sandbox("PATCH", "options", {"access_token": "sandbox-token", "latency": 0})
-    namespace.kubectl("delete", "resourcequota", "--all")
+    namespace.delete_all("resourcequotas")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -143,6 +156,22 @@ def test_what_keeps_a_run_from_starting_is_told_while_it_waits(namespace: Namesp
     audit = namespace.audit("run", mode="Audit")
     until(lambda: "ImagePullBackOff" in audit.status.get("message", ""), "the message names it")
     assert audit.status["phase"] == "Pending"
+
+
+def test_a_job_of_that_name_is_somebody_elses(namespace: Namespace, operator: Operator) -> None:
+    audit = namespace.audit("run", mode="Audit", suspend=True)
+    name = job_name(IntercomAudit.model_validate(audit.object), "run", 1)
+    spec = {"suspend": True, "template": TEMPLATE["spec"]["template"]}
+    namespace.create("jobs", {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
+    namespace.patch("intercomaudits", "run", {"spec": {"suspend": False}})
+    operator.start()
+    assert audit.fails() == "NameConflict"
+    assert [job["metadata"]["name"] for job in namespace.find("jobs")] == [name]
+
+
+def test_every_reason_has_its_case() -> None:
+    elsewhere = {"NameConflict", "JobLost"}  # above, and in test_faults.py
+    assert {case.reason for case in CASES.values()} | elsewhere == set(WORDS)
 
 
 def _told(namespace: Namespace, reason: str) -> bool:

@@ -1,12 +1,15 @@
 """Runs of every mode, from `kubectl apply` to the truth about them."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mynatca_sandbox.world.generate import WorldOptions, generate
-from support.cluster import WORLD, Audit, Namespace, until
+from support.cluster import WORLD, Audit, Namespace, Object, until
+from support.installation import ROOT
 from support.operator_process import Operator
 
 
@@ -93,29 +96,49 @@ def test_waiting_for_either_end_is_right(namespace: Namespace, operator: Operato
             namespace.kubectl("wait", f"--for=condition={end}", f"intercomaudit/{audit.name}", "--timeout=1s")
 
 
-def test_a_job_that_is_deleted_is_lost_and_not_launched_again(namespace: Namespace, operator: Operator) -> None:
-    namespace.sandbox("PATCH", "options", {"latency": 0.5})
-    operator.start()
-    audit = namespace.audit("lost", mode="Audit")
-    audit.reaches("Running")
-    namespace.delete("jobs", audit.status["jobName"])
-    assert audit.fails() == "JobLost"
-    until(lambda: not namespace.find("jobs"), "no Job is there")
-    namespace.sandbox("PATCH", "options", {"latency": 0})
-    looks = len(operator.proxy.calls)
-    until(lambda: len(operator.proxy.calls) > looks + 10, "the operator has looked again")
-    assert namespace.find("jobs") == []
-
-
-def test_deleting_an_audit_stops_its_run(namespace: Namespace, operator: Operator) -> None:
-    namespace.sandbox("PATCH", "options", {"latency": 0.5})
+def test_deleting_an_audit_stops_its_run_between_two_members(
+    namespace: Namespace, operator: Operator, tmp_path: Path
+) -> None:
+    namespace.sandbox("PATCH", "options", {"latency": 0.3})
     operator.start()
     audit = namespace.audit("unwanted", mode="Audit")
     audit.reaches("Running")
-    until(lambda: audit.pods and audit.pods[0]["status"]["phase"] == "Running", "its pod runs")
+    before = namespace.contacts()
+    until(lambda: namespace.contacts() != before, "it writes")
+    run_id = audit.status["runId"]
     namespace.kubectl("delete", "intercomaudit/unwanted", "--timeout=10s")
-    until(lambda: not namespace.find("jobs"), "its Job is gone")
+    until(lambda: not run_pods(namespace), "its Job is gone, and its pod has ended")
     namespace.sandbox("PATCH", "options", {"latency": 0})
+
+    folder = fetched(namespace, run_id, tmp_path)
+    assert json.loads((folder / "result.json").read_text())["outcome"] == "stopped"
+    assert (folder / "report.html").is_file()
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    begun = {number for number, line in enumerate(lines, 1) if line["state"] == "intent"}
+    assert begun == {line["seq"] for line in lines if line["state"] != "intent"}, (
+        "what was begun was brought to its end"
+    )
+    completes(namespace.audit("wanted", mode="Audit"))
+
+
+def test_what_has_ended_goes_in_its_time(namespace: Namespace, operator: Operator) -> None:
+    operator.start()
+    kept = namespace.audit("kept", mode="Audit", dryRun=True)
+    namespace.audit("passing", mode="Audit", dryRun=True, ttlSecondsAfterFinished=0)
+    until(lambda: namespace.get("intercomaudits", "passing") is None, "it is gone")
+    completes(kept)
+    until(lambda: len(namespace.find("jobs")) == 1, "its Job is gone, too")
+
+
+def fetched(namespace: Namespace, run: str, folder: Path) -> Path:
+    """A run's folder, as an operator brings it to their desk."""
+    command = ["bash", str(ROOT / "tools" / "fetch_run.sh"), run, "--namespace", namespace.name]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / run
+
+
+def run_pods(namespace: Namespace) -> list[Object]:
+    return namespace.find("pods", labelSelector="batch.kubernetes.io/job-name")
 
 
 def _decision(namespace: Namespace) -> tuple[str, str]:

@@ -1,24 +1,14 @@
 """Several runs at once: the operator's writers take turns, and the nightly sync is nobody's to hold back."""
 
 import json
-from collections.abc import Iterator
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.cluster import WORLD, Namespace, Object, until
+from support.cluster import WORLD, Namespace, Object, moment, until
 from support.operator_process import Operator
-
-
-@pytest.fixture(autouse=True)
-def _no_nightly(namespace: Namespace, operator: Operator) -> Iterator[None]:
-    assert operator
-    yield
-    namespace.sandbox("PATCH", "options", {"latency": 0})
-    namespace.kubectl("delete", "jobs", "--all")
 
 
 def start_nightly(namespace: Namespace, name: str) -> None:
@@ -64,7 +54,7 @@ def test_writers_take_turns_in_the_order_of_their_creation(namespace: Namespace,
     )
     jobs = [job for audit in order for job in audit.jobs]
     assert len(jobs) == len(audits)
-    spans = [(_moment(job, "startTime"), _moment(job, "completionTime")) for job in jobs]
+    spans = [(moment(job["status"]["startTime"]), moment(job["status"]["completionTime"])) for job in jobs]
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
@@ -83,7 +73,7 @@ def test_a_run_waits_for_the_nightly_sync(namespace: Namespace, operator: Operat
     audit.reaches("Complete")
     (job,), nightly = audit.jobs, namespace.get("jobs", "nightly-1")
     assert nightly is not None
-    assert _moment(nightly, "completionTime") <= _moment(job, "startTime")
+    assert moment(nightly["status"]["completionTime"]) <= moment(job["status"]["startTime"])
     assert audit.condition("ConcurrentRun") == {}
 
 
@@ -127,7 +117,3 @@ def test_nightly_runs_are_on_record_whatever_becomes_of_their_jobs(namespace: Na
     assert metric(operator, "last_success_timestamp_seconds", kind="NightlySync") == when
     assert metric(operator, "runs_total", kind="NightlySync", outcome="Succeeded") == before + 1
     assert (metric(operator, "last_run_rows", kind="NightlySync", result="created") or 0) > 0
-
-
-def _moment(job: Object, which: str) -> datetime:
-    return datetime.fromisoformat(job["status"][which])

@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ PATHS = {
     "configmaps": "api/v1",
     "events": "api/v1",
     "pods": "api/v1",
+    "resourcequotas": "api/v1",
     "jobs": "apis/batch/v1",
     "intercomaudits": "apis/intercom.natca.org/v1alpha1",
 }
@@ -42,6 +44,11 @@ def until(look: Callable[[], T | None], what: str, seconds: float = 60) -> T:
         assert time.monotonic() < end, f"not seen in {seconds:g} s: {what}"
         time.sleep(0.2)
     return found
+
+
+def moment(text: str) -> datetime:
+    """A moment as the API server writes it."""
+    return datetime.fromisoformat(text)
 
 
 def kubectl(*arguments: str, text: str | None = None) -> str:
@@ -103,6 +110,14 @@ class Namespace:
     def delete(self, kind: str, name: str) -> None:
         """Delete an object and what it owns, or leave it if it is gone."""
         self.client.delete(self._path(kind, name), params={"propagationPolicy": "Background"})
+
+    def create(self, kind: str, made: Object) -> None:
+        """Create an object without the cost of a kubectl."""
+        _body(self.client.post(self._path(kind), json=made))
+
+    def delete_all(self, kind: str) -> None:
+        """Delete all objects of a kind and what they own."""
+        _body(self.client.delete(self._path(kind), params={"propagationPolicy": "Background"}))
 
     def patch(self, kind: str, name: str, patch: Object) -> Object:
         """Change an object by a merge patch."""

@@ -15,7 +15,7 @@ from support.api_proxy import ApiProxy
 from support.cluster import Namespace, Object, until
 from support.webhook_service import free_port
 
-SWEEP_SECONDS = 2
+SWEEP_SECONDS = 1
 
 
 @dataclass
@@ -66,6 +66,16 @@ class Operator:
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def looks(self) -> list[float]:
+        """The moments when it has looked at everything: only then it lists pods."""
+        return [call.at for call in self.proxy.calls if call.method == "GET" and call.path.endswith("/pods")]
+
+    def looks_again(self, times: int = 3) -> None:
+        """Wait until it has looked so often from now on."""
+        before = len(self.looks)
+        until(lambda: len(self.looks) > before + times, "the operator has looked again", 60 + 2 * times)
 
     @property
     def log_file(self) -> Path:
