@@ -78,6 +78,11 @@ bench: $(READY) ## Measure everything anew into benchmarks/results.json (about 2
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(ARGS)
 	@$(BIN)/python tools/generate_docs.py
 
+.PHONY: bench-cluster
+bench-cluster: $(READY) ## Measure the operator on a cluster by all of cluster-test, into the same file
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.cluster
+	@$(BIN)/python tools/generate_docs.py
+
 .PHONY: lock
 lock: $(READY) ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	@for program in $(PROGRAMS); do \
