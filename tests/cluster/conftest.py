@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from pathlib import Path
 
 import httpx
@@ -11,7 +10,7 @@ import pytest
 
 from support.api_proxy import ApiProxy, api_proxy
 from support.cluster import WORLD, Namespace, api_client, api_server, cluster_is_there, until
-from support.installation import TEMPLATE, define, installation
+from support.installation import define, installation, job_template
 from support.operator_process import Operator
 
 LONG = ("test_kills.py", "test_faults.py", "test_together.py")
@@ -55,7 +54,7 @@ def operator(
     proxy.reset()
     namespace.sandbox("PATCH", "options", {"latency": 0})
     namespace.sandbox("PUT", "world", WORLD)
-    operator = Operator(namespace, proxy, tmp_path, deepcopy(TEMPLATE))
+    operator = Operator(namespace, proxy, tmp_path, job_template())
     yield operator
     if request.session.testsfailed > failed:
         print(operator.log)  # noqa: T201 - pytest shows it

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.usefixtures("scaled")
 @pytest.fixture(scope="module")
 def scaled(namespace: Namespace) -> Iterator[None]:
     """The operator runs."""
-    namespace.kubectl("scale", "deployment/operator", "--replicas=1")
-    namespace.kubectl("rollout", "status", "deployment/operator", "--timeout=60s")
+    namespace.kubectl("scale", "deployment/mynatca-operator", "--replicas=1")
+    namespace.kubectl("rollout", "status", "deployment/mynatca-operator", "--timeout=60s")
     yield
-    namespace.kubectl("scale", "deployment/operator", "--replicas=0")
-    until(lambda: not namespace.find("pods", labelSelector="app=operator"), "it has ended")
+    namespace.kubectl("scale", "deployment/mynatca-operator", "--replicas=0")
+    until(lambda: not namespace.find("pods", labelSelector="app.kubernetes.io/component=operator"), "it has ended")
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _installed(namespace: Namespace, request: pytest.FixtureRequest) -> Iterator
     namespace.sandbox("PUT", "world", WORLD)
     yield
     if request.session.testsfailed > failed:
-        print(namespace.kubectl("logs", "deployment/operator"))  # noqa: T201 - pytest shows it
+        print(namespace.kubectl("logs", "deployment/mynatca-operator"))  # noqa: T201 - pytest shows it
     namespace.delete_all("intercomaudits")
     until(lambda: not namespace.find("jobs"), "all IntercomAudits and their Jobs are gone")
 
@@ -67,7 +67,7 @@ def test_a_run_goes_on_while_the_operator_is_replaced(namespace: Namespace) -> N
     namespace.sandbox("PATCH", "options", {"latency": 0.3})
     audit = namespace.audit("through", mode="Audit")
     audit.reaches("Running")
-    namespace.kubectl("rollout", "restart", "deployment/operator")
+    namespace.kubectl("rollout", "restart", "deployment/mynatca-operator")
     namespace.sandbox("PATCH", "options", {"latency": 0})
     audit.reaches("Complete")
     assert len(audit.jobs) == 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.cluster import Namespace
-from support.installation import PREFIX, ROLE
+from support.installation import PREFIX, role
 
 Figure = Callable[[str, float], None]
 Right = tuple[str, str, str]
@@ -42,7 +42,7 @@ def test_no_right_is_there_that_was_not_used(calls: list[dict[str, Any]], figure
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "patch", "delete"])
 def test_secrets_are_none_of_its_business(verb: str, namespace: Namespace) -> None:
     asked = {
-        "user": f"system:serviceaccount:{namespace.name}:operator",
+        "user": f"system:serviceaccount:{namespace.name}:mynatca-operator",
         "resourceAttributes": {"namespace": namespace.name, "verb": verb, "resource": "secrets"},
     }
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
@@ -51,7 +51,7 @@ def test_secrets_are_none_of_its_business(verb: str, namespace: Namespace) -> No
 
 
 def _granted() -> Iterator[Right]:
-    for rule in ROLE["rules"]:
+    for rule in role()["rules"]:
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 for verb in rule["verbs"]:
@@ -66,4 +66,4 @@ def _right(call: dict[str, Any]) -> Right:
 
 def _is_an_operators(call: dict[str, Any]) -> bool:
     name: str = call["user"]["username"]
-    return name.startswith(f"system:serviceaccount:{PREFIX}-") and name.endswith(":operator")
+    return name.startswith(f"system:serviceaccount:{PREFIX}-") and name.endswith(":mynatca-operator")

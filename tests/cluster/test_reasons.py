@@ -10,7 +10,7 @@ from mynatca_operator.decide import job_name
 from mynatca_operator.reasons import WORDS
 from mynatca_operator.resource import IntercomAudit
 from support.cluster import Namespace, until
-from support.installation import TEMPLATE
+from support.installation import job_template
 from support.operator_process import Operator
 
 NOBODY = "0" * 24
@@ -82,9 +82,13 @@ def nothing(_namespace: Namespace, _operator: Operator) -> None:
 def evicted(namespace: Namespace, operator: Operator) -> None:
     """The pod fills a volume beyond its size, for which kubelet evicts it."""
     runs("import time; open('/tmp/much', 'wb').write(bytes(2**23)); time.sleep(300)")(namespace, operator)
-    operator.container["volumeMounts"].append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108
     volumes = operator.template["spec"]["template"]["spec"]["volumes"]
-    volumes.append({"name": "tmp", "emptyDir": {"sizeLimit": "1Mi"}})
+    next(each for each in volumes if each["name"] == "tmp")["emptyDir"]["sizeLimit"] = "1Mi"
+
+
+def a_quota_that_wants_requests(namespace: Namespace, operator: Operator) -> None:
+    container(resources={})(namespace, operator)
+    quota(**{"requests.cpu": "9"})(namespace, operator)
 
 
 SUMMARY_OF_ANOTHER = """
@@ -101,7 +105,7 @@ CASES = {
     "failed rows": Case("RowsFailed", nothing, "1 failed", UNKNOWN),
     "a brake": Case("Braked", many_updates, "update 120 contacts", {"mode": "Sync"}),
     "a wrong token": Case("CredentialsRefused", sandbox(access_token="another"), "INTERCOM_ACCESS_TOKEN"),
-    "a source that is down": Case("RunFailed", setting("SUPABASE_URL", "http://sandbox:1"), "Supabase", ONCE),
+    "a source that is down": Case("RunFailed", setting("SUPABASE_URL", "http://mynatca-sandbox:1"), "Supabase", ONCE),
     "a crash": Case("Crashed", runs("import os; os._exit(9)"), "exit code 9", ONCE),
     "a pod that is stopped": Case("Stopped", runs("raise SystemExit(6)"), "stopped", ONCE),
     "no summary": Case("ResultMissing", runs(""), "summary"),
@@ -119,7 +123,7 @@ CASES = {
     "a gate": Case("StartDeadlineExceeded", pod(schedulingGates=[{"name": "example.com/wait"}]), "", SOON),
     "a quota of Jobs": Case("QuotaExceeded", quota(**{"count/jobs.batch": "0"}), "tight", SOON),
     "a quota of pods": Case("QuotaExceeded", quota(pods="1"), "tight", SOON),
-    "a quota that wants requests": Case("QuotaExceeded", quota(**{"requests.cpu": "9"}), "must specify", SOON),
+    "a quota that wants requests": Case("QuotaExceeded", a_quota_that_wants_requests, "must specify", SOON),
     "Pod Security": Case("AdmissionRefused", pod(hostNetwork=True), "restricted", SOON),
     "no service account": Case("JobRefused", pod(serviceAccountName="missing"), '"missing"', SOON),
     "a wrong template": Case("InvalidJob", pod(restartPolicy="Always"), "restartPolicy", SOON),
@@ -161,7 +165,7 @@ def test_what_keeps_a_run_from_starting_is_told_while_it_waits(namespace: Namesp
 def test_a_job_of_that_name_is_somebody_elses(namespace: Namespace, operator: Operator) -> None:
     audit = namespace.audit("run", mode="Audit", suspend=True)
     name = job_name(IntercomAudit.model_validate(audit.object), "run", 1)
-    spec = {"suspend": True, "template": TEMPLATE["spec"]["template"]}
+    spec = {"suspend": True, "template": job_template()["spec"]["template"]}
     namespace.create("jobs", {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
     namespace.patch("intercomaudits", "run", {"spec": {"suspend": False}})
     operator.start()

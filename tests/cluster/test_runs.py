@@ -9,8 +9,9 @@ import pytest
 
 from mynatca_sandbox.world.generate import WorldOptions, generate
 from support.cluster import WORLD, Audit, Namespace, Object, until
-from support.installation import ROOT
 from support.operator_process import Operator
+
+FETCH_RUN = Path(__file__).parents[2] / "tools/fetch_run.sh"
 
 
 def completes(audit: Audit) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def test_what_has_ended_goes_in_its_time(namespace: Namespace, operator: Operato
 
 def fetched(namespace: Namespace, run: str, folder: Path) -> Path:
     """A run's folder, as an operator brings it to their desk."""
-    command = ["bash", str(ROOT / "tools" / "fetch_run.sh"), run, "--namespace", namespace.name]
+    command = ["bash", str(FETCH_RUN), run, "--namespace", namespace.name]
     subprocess.run(command, cwd=folder, check=True)
     return folder / run
 

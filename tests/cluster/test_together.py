@@ -12,7 +12,7 @@ from support.operator_process import Operator
 
 
 def start_nightly(namespace: Namespace, name: str) -> None:
-    namespace.kubectl("create", "job", name, "--from=cronjob/nightly")
+    namespace.kubectl("create", "job", name, "--from=cronjob/mynatca-nightly")
 
 
 def has_ended(job: Object) -> bool:

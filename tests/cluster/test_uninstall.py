@@ -17,7 +17,7 @@ def installed(client: httpx.Client) -> Iterator[Namespace]:
     with installation(client) as namespace:
         namespace.sandbox("PUT", "world", WORLD)
         namespace.sandbox("PATCH", "options", {"latency": 0.3})
-        namespace.kubectl("scale", "deployment/operator", "--replicas=1")
+        namespace.kubectl("scale", "deployment/mynatca-operator", "--replicas=1")
         namespace.audit("done", mode="Audit", dryRun=True).reaches("Complete")
         namespace.audit("run", mode="Audit").reaches("Running")
         yield namespace
@@ -31,8 +31,8 @@ def _definition(installed: Namespace) -> Iterator[None]:
 
 
 def operator_goes(namespace: Namespace) -> None:
-    everything = ("deployment", "role", "rolebinding", "serviceaccount")
-    namespace.kubectl("delete", *(f"{kind}/operator" for kind in everything), "--timeout=60s")
+    everything = "deployments,configmaps,roles,rolebindings,serviceaccounts"
+    namespace.kubectl("delete", everything, "--selector=app.kubernetes.io/component=operator", "--timeout=60s")
 
 
 def audits_go(namespace: Namespace) -> None:

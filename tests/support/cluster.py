@@ -147,7 +147,7 @@ class Namespace:
 
     @property
     def _sandbox(self) -> str:
-        return f"/api/v1/namespaces/{self.name}/services/sandbox:8080/proxy/_sandbox/"
+        return f"/api/v1/namespaces/{self.name}/services/mynatca-sandbox:8080/proxy/_sandbox/"
 
     def sandbox_answers(self) -> bool:
         """Whether the sandbox is there."""

@@ -4,28 +4,47 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import httpx
 import yaml
 
 from support.cluster import Namespace, Object, kubectl, until
+from support.helm import CHART, render
+from support.manifests import find
 
-ROOT = Path(__file__).parents[2]
-DEFINITION = ROOT / "charts" / "mynatca-intercom" / "files" / "intercomaudits.yaml"
-INSTALL: list[Object] = yaml.safe_load((ROOT / "tests" / "cluster" / "install.yaml").read_text())["items"]
+DEFINITION = CHART / "files" / "intercomaudits.yaml"
 PREFIX = "mynatca-test"
+VALUES: dict[str, Any] = {
+    "fullnameOverride": "mynatca",
+    "image": {"tag": "dev"},
+    "sandbox": {"enabled": True, "members": 200},
+    "crds": {"install": False},
+    "webhook": {"enabled": False},
+    "sweep": {"enabled": False},
+    "nightly": {"suspend": True},  # tests start its Jobs
+    "runs": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+}
 
 
-def _only(kind: str) -> Object:
-    return next(each for each in INSTALL if each["kind"] == kind)
+def job_template() -> Object:
+    """What the operator makes Jobs of."""
+    template: Object = yaml.safe_load(find(render(VALUES), "ConfigMap", "job-template")["data"]["job.yaml"])
+    return template
 
 
-TEMPLATE: Object = {"apiVersion": "batch/v1", "kind": "Job", **_only("CronJob")["spec"]["jobTemplate"]}
-"""What the operator makes Jobs of."""
-ROLE = _only("Role")
-"""The operator's rights."""
+def role() -> Object:
+    """The operator's rights."""
+    return find(render(VALUES), "Role", "operator")
+
+
+@cache
+def operator_settings() -> dict[str, str]:
+    """What the chart tells the operator."""
+    (container,) = find(render(VALUES), "Deployment", "operator")["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"]}
 
 
 def define() -> None:
@@ -43,7 +62,7 @@ def installation(client: httpx.Client) -> Iterator[Namespace]:
     kubectl("apply", "--filename=-", text=json.dumps(made))
     namespace = Namespace(name, client)
     try:
-        namespace.apply(*INSTALL, _job_template())
+        namespace.apply(*_objects(name))
         until(namespace.sandbox_answers, "the sandbox answers")
         yield namespace
     finally:
@@ -51,15 +70,13 @@ def installation(client: httpx.Client) -> Iterator[Namespace]:
         _free_volume(name)
 
 
-def _job_template() -> dict[str, Any]:
-    labels = {"app.kubernetes.io/name": "mynatca-intercom", "app.kubernetes.io/component": "operator"}
-    metadata = {"name": "job-template", "labels": labels}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata,
-        "data": {"job.yaml": yaml.safe_dump(TEMPLATE)},
-    }
+def _objects(namespace: str) -> list[Object]:
+    """The chart's, without what tests are to start: operator, and the tests of Helm."""
+    objects = deepcopy(render(VALUES, namespace=namespace))
+    operator = find(objects, "Deployment", "operator")["spec"]
+    operator["replicas"] = 0
+    operator["template"]["spec"]["containers"][0]["env"].append({"name": "SWEEP_SECONDS", "value": "1"})
+    return [each for each in objects if "helm.sh/hook" not in each["metadata"].get("annotations", {})]
 
 
 def _free_volume(namespace: str) -> None:

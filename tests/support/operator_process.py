@@ -13,6 +13,7 @@ import yaml
 
 from support.api_proxy import ApiProxy
 from support.cluster import Namespace, Object, until
+from support.installation import operator_settings
 from support.webhook_service import free_port
 
 SWEEP_SECONDS = 1
@@ -39,10 +40,10 @@ class Operator:
         template = self.folder / "job.yaml"
         template.write_text(yaml.safe_dump(self.template))
         settings = {
+            **operator_settings(),
             "KUBECONFIG": str(self._kubeconfig()),
             "OPERATOR_NAMESPACE": self.namespace.name,
             "JOB_TEMPLATE": str(template),
-            "SYNC_CRONJOB": "nightly",
             "SWEEP_SECONDS": str(SWEEP_SECONDS),
             "HTTP_PORT": str(self.port),
             **more,
@@ -106,7 +107,7 @@ class Operator:
     def _kubeconfig(self) -> Path:
         file = self.folder / "kubeconfig"
         if not file.exists():
-            token = self.namespace.kubectl("create", "token", "operator", "--duration=2h").strip()
+            token = self.namespace.kubectl("create", "token", "mynatca-operator", "--duration=2h").strip()
             config = {
                 "apiVersion": "v1",
                 "kind": "Config",
