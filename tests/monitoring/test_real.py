@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.api_server import NAMESPACE
-from support.prometheus import Prometheus, alertmanager, prometheus, prometheus_is_there, promtool
+from support.prometheus import Prometheus, alertmanager, fixed, prometheus, prometheus_is_there, promtool
 from support.webhook_service import wait_until
 
 from .installation import RELEASE, RUN_POD, Installation, installed
@@ -47,7 +47,7 @@ def test_every_query_of_the_dashboards_returns_data(installation: Installation, 
         for query in queries(dashboard)
     }
     assert len(left) > 60
-    with prometheus(folder, installation.targets) as server:
+    with prometheus(folder, [fixed(installation.targets)]) as server:
 
         def is_answered() -> bool:
             installation.traffic()
@@ -119,7 +119,9 @@ def test_an_alert_arrives_and_is_taken_back(installation: Installation, folder: 
     service, port = installation.service, installation.ports["webhook"]
     with (
         alertmanager(folder, receiver.url) as manager,
-        prometheus(folder, installation.targets, {"groups": [{"name": "all", "rules": found}]}, manager) as server,
+        prometheus(
+            folder, [fixed(installation.targets)], {"groups": [{"name": "all", "rules": found}]}, manager
+        ) as server,
     ):
         wait_until(lambda: has_data(server, 'up{component="webhook"} == 1'))
         assert receiver.told == set()

@@ -25,9 +25,12 @@ WORLD: dict[str, Any] = {"members": 200, "seed": 1}
 PATHS = {
     "configmaps": "api/v1",
     "events": "api/v1",
+    "persistentvolumeclaims": "api/v1",
     "pods": "api/v1",
     "resourcequotas": "api/v1",
+    "secrets": "api/v1",
     "jobs": "apis/batch/v1",
+    "ingresses": "apis/networking.k8s.io/v1",
     "intercomaudits": "apis/intercom.natca.org/v1alpha1",
 }
 """Where objects of a kind are."""
@@ -139,15 +142,19 @@ class Namespace:
 
     # ---- the sandbox
 
+    def service_url(self, name: str, port: str) -> str:
+        """A Service's address, through the API server's own proxy."""
+        return str(self.client.base_url.join(f"/api/v1/namespaces/{self.name}/services/{name}:{port}/proxy"))
+
     def sandbox(self, method: str, path: str, body: Any = None) -> Any:
-        """Use the sandbox's control API, through the API server's own proxy."""
+        """Use the sandbox's control API."""
         answer = self.client.request(method, self._sandbox + path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     @property
     def _sandbox(self) -> str:
-        return f"/api/v1/namespaces/{self.name}/services/mynatca-sandbox:8080/proxy/_sandbox/"
+        return self.service_url("mynatca-sandbox", "http") + "/_sandbox/"
 
     def sandbox_answers(self) -> bool:
         """Whether the sandbox is there."""

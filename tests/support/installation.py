@@ -55,16 +55,22 @@ def define() -> None:
 
 @contextmanager
 def installation(client: httpx.Client) -> Iterator[Namespace]:
-    """A fresh namespace that lets restricted pods in only, with everything but an operator that runs."""
+    """Everything but an operator that runs, in a fresh namespace."""
+    with fresh_namespace(client) as namespace:
+        namespace.apply(*_objects(namespace.name))
+        until(namespace.sandbox_answers, "the sandbox answers")
+        yield namespace
+
+
+@contextmanager
+def fresh_namespace(client: httpx.Client) -> Iterator[Namespace]:
+    """A namespace of its own, which lets restricted pods in only."""
     name = f"{PREFIX}-{secrets.token_hex(4)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     kubectl("apply", "--filename=-", text=json.dumps(made))
-    namespace = Namespace(name, client)
     try:
-        namespace.apply(*_objects(name))
-        until(namespace.sandbox_answers, "the sandbox answers")
-        yield namespace
+        yield Namespace(name, client)
     finally:
         kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
         _free_volume(name)

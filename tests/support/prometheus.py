@@ -1,6 +1,7 @@
 """Prometheus and Alertmanager of a test: rules tried on made-up series, and real servers that scrape real programs."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,21 +71,54 @@ class Target:
     labels: Mapping[str, str]
 
 
+Scrape = dict[str, Any]
+"""A scrape configuration."""
+
+
+def fixed(targets: Sequence[Target]) -> Scrape:
+    """Scrapes what is known beforehand."""
+    return {
+        "job_name": "test",
+        "static_configs": [
+            {"targets": [f"127.0.0.1:{target.port}"], "labels": dict(target.labels)} for target in targets
+        ],
+    }
+
+
+def monitored(monitor: Mapping[str, Any], api_server: str) -> Scrape:
+    """Scrapes what a PodMonitor says, as the Prometheus operator would translate it."""
+    spec = monitor["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    meta = "__meta_kubernetes_pod_"
+    kept = {
+        f"{meta}label_{re.sub(r'[^a-zA-Z0-9]', '_', key)}": re.escape(value)
+        for key, value in spec["selector"]["matchLabels"].items()
+    }
+    kept[f"{meta}container_port_name"] = endpoint["port"]
+    return {
+        "job_name": monitor["metadata"]["name"],
+        "kubernetes_sd_configs": [
+            {"role": "pod", "api_server": api_server, "namespaces": {"names": spec["namespaceSelector"]["matchNames"]}}
+        ],
+        "relabel_configs": [
+            *({"action": "keep", "source_labels": [label], "regex": value} for label, value in kept.items()),
+            {"source_labels": [f"{meta}name"], "target_label": "pod"},
+            *(
+                {"target_label": each["targetLabel"], "replacement": each["replacement"]}
+                for each in endpoint["relabelings"]
+            ),
+        ],
+    }
+
+
 @contextmanager
 def prometheus(
-    folder: Path, targets: Sequence[Target], rules: Mapping[str, Any] | None = None, alertmanager: int | None = None
+    folder: Path, scrapes: Sequence[Scrape], rules: Mapping[str, Any] | None = None, alertmanager: int | None = None
 ) -> Iterator[Prometheus]:
     """Run a server that scrapes twice a second while the context lasts; `alertmanager` is a port."""
     config: dict[str, Any] = {
         "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-        "scrape_configs": [
-            {
-                "job_name": "test",
-                "static_configs": [
-                    {"targets": [f"127.0.0.1:{target.port}"], "labels": dict(target.labels)} for target in targets
-                ],
-            }
-        ],
+        "scrape_configs": list(scrapes),
     }
     if rules:
         (folder / "rules.yaml").write_text(yaml.safe_dump(dict(rules)))

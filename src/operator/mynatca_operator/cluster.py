@@ -376,12 +376,9 @@ class Cluster:
             raise
         return (found.data or {}).get("runs.json")
 
-    async def write_record(self, text: str, *, new: bool) -> None:
-        """Store the record."""
+    async def write_record(self, text: str) -> None:
+        """Store the record, in the ConfigMap that the chart has made or, if somebody has deleted that, in a new one."""
         body = {"metadata": {"name": self._settings.record}, "data": {"runs.json": text}}
-        if new:
-            await self._create_config_map(self._namespace, body)
-            return
         try:
             await self._core.patch_namespaced_config_map(
                 self._settings.record,
@@ -393,7 +390,7 @@ class Cluster:
         except ApiException as error:
             if error.status != 404:
                 raise
-            await self._create_config_map(self._namespace, body)  # somebody has deleted it
+            await self._create_config_map(self._namespace, body)
 
     async def _has_config_map(self, namespace: str, name: str) -> bool:
         try:

@@ -151,7 +151,7 @@ class Sweeper:
             known, new = _record_in(stored), stored is None
         record = updated(known, world)
         if record != known or new:
-            await self._cluster.write_record(record.model_dump_json(), new=new)
+            await self._cluster.write_record(record.model_dump_json())
         self._record = record
         return record
 

@@ -1,0 +1,214 @@
+"""`helm install`, and it runs: one release of the whole chart, from its installation to its end.
+
+The tests are one story and run in their order.
+"""
+
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mynatca_sandbox.world.generate import WorldOptions, generate
+from support.cluster import WORLD, Namespace, Object, until
+from support.helm import CHART
+from support.nginx import nginx
+from support.prometheus import Prometheus, monitored, prometheus
+from support.release import HOST, VALUES, Release, released
+from support.webhook_service import signed
+
+Json = dict[str, Any]
+KEPT = {"mynatca-runs", "mynatca-webhook"}
+"""Claims that outlive a release."""
+MEMBERS = generate(WorldOptions(**WORLD)).tables["members"]
+WRITERS = 60
+"""Members who write in while the webhook's pod is killed."""
+RETRY_SECONDS = 10
+"""In place of Intercom's minute."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def release(client: httpx.Client) -> Iterator[Release]:
+    with released(client) as release:
+        release.namespace.sandbox("PUT", "world", WORLD)
+        release.namespace.sandbox("PATCH", "options", {"webhook_retry_seconds": RETRY_SECONDS})
+        yield release
+
+
+@pytest.fixture(scope="module")
+def server(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Scrapes the release as its PodMonitors say."""
+    address = str(release.namespace.client.base_url)
+    scrapes = [monitored(each, address) for each in release.monitors()]
+    with prometheus(tmp_path_factory.mktemp("prometheus"), scrapes) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _shown(release: Release, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Show what is there when a test fails."""
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed:
+        for part in ("webhook", "operator"):
+            print(release.namespace.kubectl("logs", f"deployment/mynatca-{part}", "--tail=50"))  # noqa: T201
+        print(release.namespace.kubectl("get", "intercomaudits,jobs,pods,events", "--output=wide"))  # noqa: T201
+
+
+def test_it_is_there_within_five_minutes(release: Release, figure: Callable[[str, float], None]) -> None:
+    figure("chart.demo_install_seconds", round(release.seconds, 1))
+    assert release.seconds < 300
+
+
+def test_it_finds_itself_well(release: Release) -> None:
+    assert "Phase:          Succeeded" in release.helm("test", "--timeout=3m")
+
+
+def test_a_night_completes_and_its_figures_are_in_prometheus(release: Release, server: Prometheus) -> None:
+    release.namespace.sandbox("PATCH", "options", {"latency": 0.05})
+    release.namespace.kubectl("create", "job", "night", "--from=cronjob/mynatca-nightly")
+    until(lambda: server.ask('mynatca_intercom_run_actions_done{component="run", release="demo"} > 0'), "it is scraped")
+    release.namespace.sandbox("PATCH", "options", {"latency": 0})
+    release.namespace.kubectl("wait", "--for=condition=Complete", "job/night", "--timeout=120s")
+    success = 'mynatca_intercom_operator_last_run_succeeded{kind="NightlySync", release="demo"} == 1'
+    until(lambda: server.ask(success), "the operator tells of it", 90)
+    updated = 'mynatca_intercom_operator_last_run_rows{kind="NightlySync", result="created"}'
+    assert float(server.ask(updated)[0]["value"][1]) > 0
+    assert {each["metric"]["component"] for each in server.ask("up == 1")} >= {"webhook", "operator"}
+
+
+def test_a_dry_run_completes(release: Release) -> None:
+    before = release.namespace.contacts()
+    release.namespace.audit("dry", mode="Audit", dryRun=True).reaches("Complete")
+    assert release.namespace.contacts() == before
+
+
+def test_a_manual_update_completes(release: Release) -> None:
+    lead = next(each for each in release.namespace.contacts() if each["role"] == "lead" and not each["archived"])
+    number = MEMBERS[0]["membernumber"]
+    mappings = [{"contactId": lead["id"], "memberNumber": number}]
+    release.namespace.audit("by-hand", mode="ManualUpdate", manualUpdate={"mappings": mappings}).reaches("Complete")
+    after = {each["id"]: each for each in release.namespace.contacts()}
+    survivor = after[lead["id"]].get("merged_into") or lead["id"]
+    assert after[survivor]["external_id"] == number
+
+
+def test_an_approved_audit_is_done_and_undone(release: Release) -> None:
+    before = {each["id"] for each in release.namespace.contacts() if each["archived"]}
+    audit = release.namespace.audit("approved", mode="Audit", approval="Manual")
+    digest = audit.reaches("AwaitingApproval")["planDigest"]
+    release.namespace.patch("intercomaudits", "approved", {"spec": {"approvedPlan": digest}})
+    run_id = audit.reaches("Complete")["runId"]
+    archived = {each["id"] for each in release.namespace.contacts() if each["archived"]} - before
+    assert archived
+    release.namespace.audit("back", mode="Undo", undo={"runId": run_id}).reaches("Complete")
+    assert {each["id"] for each in release.namespace.contacts() if each["archived"]} == before
+
+
+def test_notifications_come_in_through_the_ingress_and_nothing_else_does(release: Release, tmp_path: Path) -> None:
+    ingress = release.namespace.get("ingresses", "mynatca-webhook")
+    assert ingress is not None
+    talk = silent_visitor(release)
+    body = notification(talk)
+    with (
+        nginx(release.namespace, ingress, tmp_path) as port,
+        httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust(release), headers={"Host": HOST}) as client,
+    ):
+        host = {"sni_hostname": HOST}
+        for path in ("/readyz", "/metrics", "/openapi.json", "/", "/api/intercomx"):
+            assert client.get(path, extensions=host).status_code == 404, path
+        forged = client.post("/api/intercom/webhook", content=body, headers=signed(body, "?"), extensions=host)
+        assert forged.status_code == 401
+        answer = client.post("/api/intercom/webhook", content=body, headers=signed(body), extensions=host)
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+    until(lambda: is_known(release, talk), "the contact is enriched")
+
+
+def test_who_writes_in_is_known(release: Release) -> None:
+    """By the sandbox's own notifications, through the Service."""
+    talk = release.inbox("POST", "visitors", {"email": MEMBERS[2]["email"], "body": "Hello"})
+    until(lambda: is_known(release, talk), "the contact is enriched")
+
+
+def test_a_tagged_conversation_is_synced_again(release: Release) -> None:
+    number = MEMBERS[3]["membernumber"]
+    talk = release.inbox("POST", "visitors", {"email": "new.address@elsewhere.example.net", "body": "It is me"})
+    release.inbox("PUT", f"conversations/{talk['id']}/verification", {"value": number})
+    release.inbox("POST", f"conversations/{talk['id']}/tag")
+    until(lambda: not release.inbox("GET", f"conversations/{talk['id']}")["tags"], "the tag is taken off")
+    assert release.inbox("GET", f"conversations/{talk['id']}")["contact"]["fields"]["external_id"] == number
+
+
+def test_a_pod_that_is_killed_under_load_loses_nothing(release: Release) -> None:
+    talks = []
+    for number, member in enumerate(MEMBERS[10 : 10 + WRITERS]):
+        talks.append(release.inbox("POST", "visitors", {"email": member["email"], "body": "Hello"}))
+        if number in {WRITERS // 3, 2 * WRITERS // 3}:
+            selector = "--selector=app.kubernetes.io/component=webhook"
+            release.namespace.kubectl("delete", "pod", selector, "--force", "--grace-period=0", "--wait=false")
+    until(lambda: all(is_known(release, talk) for talk in talks), "all are known", 180)
+
+
+def test_an_upgrade_ends_no_run(release: Release) -> None:
+    release.namespace.sandbox("PATCH", "options", {"latency": 0.3})
+    audit = release.namespace.audit("through", mode="Audit")
+    audit.reaches("Running")
+    # The operator and the template of its Jobs change; the sandbox stays, as it has the only copy of its world.
+    release.helm("upgrade", str(CHART), "--wait", "--timeout=5m", values=VALUES | {"runs": {"maxFailedRows": "2%"}})
+    release.namespace.sandbox("PATCH", "options", {"latency": 0})
+    assert audit.reaches("Complete")["attempt"] == 1
+    assert len(audit.jobs) == 1
+    after = release.namespace.audit("after", mode="Audit", dryRun=True)
+    after.reaches("Complete")
+    assert "2%" in after.pods[0]["spec"]["containers"][0]["args"]
+
+
+def test_uninstalling_leaves_the_definition_and_the_claims(release: Release) -> None:
+    release.namespace.kubectl("delete", "intercomaudits", "--all", "--timeout=60s")
+    release.helm("uninstall", "--wait", "--timeout=3m")
+    until(lambda: left(release.namespace) == {f"persistentvolumeclaim/{name}" for name in KEPT}, "all else is gone")
+    assert release.namespace.find("intercomaudits") == []  # the definition answers
+
+
+def left(namespace: Namespace) -> set[str]:
+    """What is in the namespace, but for what Kubernetes itself puts into each, and for what is told of the past."""
+    kinds = namespace.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+    told = {"events", "events.events.k8s.io"}
+    found = namespace.kubectl("get", ",".join(sorted(set(kinds) - told)), "--output=json", "--ignore-not-found")
+    items: list[Object] = json.loads(found)["items"] if found else []
+    names = {f"{each['kind'].lower()}/{each['metadata']['name']}" for each in items}
+    return names - {"configmap/kube-root-ca.crt", "serviceaccount/default", "secret/mynatca-webhook-tls"}
+
+
+def silent_visitor(release: Release) -> Json:
+    """A member who has written in without a word to the webhook."""
+    options = release.namespace.sandbox("GET", "options")
+    release.namespace.sandbox("PATCH", "options", {"webhook_url": ""})
+    talk: Json = release.inbox("POST", "visitors", {"email": MEMBERS[1]["email"], "body": "Hello"})
+    release.namespace.sandbox("PATCH", "options", {"webhook_url": options["webhook_url"]})
+    assert not is_known(release, talk)
+    return talk
+
+
+def notification(talk: Json) -> bytes:
+    """What Intercom sends of a conversation, in bytes that no reader of JSON would write again in the same way."""
+    item = {"type": "conversation", "id": talk["id"]}
+    envelope = {"id": "notif_1", "topic": "conversation.user.created", "created_at": 1, "data": {"item": item}}
+    return json.dumps(envelope, indent=3).replace('"notif_1"', '"notif_\\u0031"').encode() + b"\n \n"
+
+
+def is_known(release: Release, talk: Json) -> bool:
+    """Whether an agent sees whose conversation it is."""
+    fields = release.inbox("GET", f"conversations/{talk['id']}")["contact"]["fields"]
+    return fields["role"] == "user" and bool(fields["external_id"])
+
+
+def trust(release: Release) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    release.authority.configure_trust(context)
+    return context
