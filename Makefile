@@ -88,6 +88,7 @@ lock: $(READY) ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=--u
 	@for program in $(PROGRAMS); do \
 		$(COMPILE) $(UPGRADE) --extra $$program pyproject.toml -o requirements/$$program.txt; done
 	@$(COMPILE) $(UPGRADE) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) $(UPGRADE) --group release -o requirements/release.txt
 
 .PHONY: clean
 clean: ## Remove everything that make made

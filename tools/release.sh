@@ -61,9 +61,11 @@ else
     echo "No images: there is no docker buildx, or no docker that answers."
 fi
 
+python -m venv "$work/tools"
+"$work/tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$work/requirements/release.txt"
 for program in "${programs[@]}"; do
     # The warning is that a list of requirements does not tell who requires whom.
-    PYTHONWARNINGS=ignore cyclonedx-py requirements "$work/requirements/$program.txt" \
+    PYTHONWARNINGS=ignore "$work/tools/bin/cyclonedx-py" requirements "$work/requirements/$program.txt" \
         --pyproject "$work/pyproject.toml" --output-reproducible --output-file "$dist/sbom-$program-$version.cdx.json"
 done
 
