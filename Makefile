@@ -35,6 +35,10 @@ demo: $(READY) ## Run sync, audit and webhook service against a sandbox of 20,00
 
 .PHONY: test
 test: $(READY) ## Run the tests but tests/cluster; REQUIRE=all fails when a part is missing
+	@REQUIRE=$(REQUIRE) $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+.PHONY: coverage
+coverage: $(READY) ## Run the same tests, and tell what they leave out; takes twice as long, as programs start slowly
 	@$(BIN)/coverage erase
 	@REQUIRE=$(REQUIRE) $(BIN)/coverage run -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered
