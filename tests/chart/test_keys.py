@@ -101,6 +101,7 @@ def test_only_the_webhook_service_needs_the_client_secret() -> None:
             "test": {"INTERCOM_ACCESS_TOKEN", "SUPABASE_KEY", "MYSQL_PASS"},
             "operator": set(),
             "sandbox": set(),
+            "volume": set(),
         }
         assert keys == expected[pod.part], pod
 

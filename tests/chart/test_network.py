@@ -132,9 +132,12 @@ def ways_out(objects: list[Manifest], part: str) -> set[int]:
 
 
 @each_case
-def test_all_parts_can_ask_for_names(values: Values) -> None:
+def test_all_parts_that_speak_to_others_can_ask_for_names(values: Values) -> None:
     objects = render(values)
     for pod in pods(objects):
+        if pod.part == "volume":
+            assert rules(objects, pod, "egress") == []
+            continue
         dns = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
         assert {"ports": dns} in rules(objects, pod, "egress"), pod
 

@@ -1,6 +1,7 @@
 """All pods, those of the Jobs that the operator makes too: what they may do, run, mount, and start with."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def _stand_in(name: str) -> str:
 def _groups(container: str, environment: dict[str, str]) -> list[Any]:
     if container == "operator":
         return [OperatorSettings]
-    if container in {"sandbox", "webhook-is-ready", "operator-is-ready"}:
+    if container in {"sandbox", "webhook-is-ready", "operator-is-ready", "volume"}:
         return []
     groups: list[Any] = [IntercomSettings, MemberSettings, TagSettings, RunSettings, DirectorySettings]
     groups += [WebhookSettings, MemberCacheSettings] if container == "webhook" else []
@@ -189,6 +190,26 @@ def test_a_volume_that_is_there_is_used() -> None:
         if "persistentVolumeClaim" in volume
     }
     assert claims == {"own-webhook", "own-runs"}
+
+
+def test_the_job_that_tries_the_volume_has_another_name_whenever_it_is_another() -> None:
+    """As a Job cannot be changed."""
+    differ: list[Values] = [
+        {},
+        {"pods": {"annotations": {"a": "b"}}},
+        {"image": {"tag": "2"}},
+        {"commonLabels": {"a": "b"}},
+    ]
+    jobs = [
+        find(render(merged(each, values)), "Job", "") for each in CASES.values() for values in differ if _runs(each)
+    ]
+    seen = {(job["metadata"]["name"], json.dumps(job, sort_keys=True)) for job in jobs}
+    assert len(seen) > len(differ)
+    assert len({name for name, _ in seen}) == len(seen)
+
+
+def _runs(values: Values) -> bool:
+    return any(each["kind"] == "Job" for each in render(values))
 
 
 def test_a_sqlite_store_is_on_a_volume_and_the_copy_of_members_beside_it() -> None:
