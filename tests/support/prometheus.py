@@ -1,7 +1,6 @@
 """Prometheus and Alertmanager of a test: rules tried on made-up series, and real servers that scrape real programs."""
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import yaml
@@ -85,28 +85,22 @@ def fixed(targets: Sequence[Target]) -> Scrape:
     }
 
 
-def monitored(monitor: Mapping[str, Any], api_server: str) -> Scrape:
-    """Scrapes what a PodMonitor says, as the Prometheus operator would translate it."""
+def monitored(monitor: Mapping[str, Any], discovery: str) -> Scrape:
+    """Scrapes what a PodMonitor says, as the Prometheus operator would translate it.
+
+    Pods come from an HTTP service discovery, as Debian's Prometheus has none for Kubernetes.
+    """
     spec = monitor["spec"]
     (endpoint,) = spec["podMetricsEndpoints"]
-    meta = "__meta_kubernetes_pod_"
-    kept = {
-        f"{meta}label_{re.sub(r'[^a-zA-Z0-9]', '_', key)}": re.escape(value)
-        for key, value in spec["selector"]["matchLabels"].items()
-    }
-    kept[f"{meta}container_port_name"] = endpoint["port"]
+    (namespace,) = spec["namespaceSelector"]["matchNames"]
+    labels = ",".join(f"{key}={value}" for key, value in spec["selector"]["matchLabels"].items())
+    asked = urlencode({"namespace": namespace, "labels": labels, "port": endpoint["port"]})
     return {
         "job_name": monitor["metadata"]["name"],
-        "kubernetes_sd_configs": [
-            {"role": "pod", "api_server": api_server, "namespaces": {"names": spec["namespaceSelector"]["matchNames"]}}
-        ],
+        "http_sd_configs": [{"url": f"{discovery}?{asked}", "refresh_interval": "1s"}],
         "relabel_configs": [
-            *({"action": "keep", "source_labels": [label], "regex": value} for label, value in kept.items()),
-            {"source_labels": [f"{meta}name"], "target_label": "pod"},
-            *(
-                {"target_label": each["targetLabel"], "replacement": each["replacement"]}
-                for each in endpoint["relabelings"]
-            ),
+            {"target_label": each["targetLabel"], "replacement": each["replacement"]}
+            for each in endpoint["relabelings"]
         ],
     }
 
