@@ -173,13 +173,13 @@ def test_wrong_settings_end_the_process(operator: Operator) -> None:
 
 def test_a_missing_definition_is_named(operator: Operator, api: ApiServer) -> None:
     api.has_definition = False
-    assert operator.begin().wait(30) == 2
+    assert operator.begin().wait(120) == 2
     assert operator.log.startswith("The cluster has no CustomResourceDefinition intercomaudits.intercom.natca.org")
 
 
 def test_an_older_definition_is_named(operator: Operator, api: ApiServer) -> None:
     del api.definition["properties"]["spec"]["properties"]["undo"]
-    assert operator.begin().wait(30) == 2
+    assert operator.begin().wait(120) == 2
     assert "is older than this operator: it has no spec.undo." in operator.log
 
 

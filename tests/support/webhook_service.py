@@ -23,7 +23,7 @@ ANN, TAG, SECRET = "1001", "900", "sandbox-secret"
 WEBHOOK = "/api/intercom/webhook"
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait on a condition, and fail when it does not come true."""
     end = time.monotonic() + seconds
     while not holds():
@@ -102,7 +102,7 @@ class Service:
     def start(self, **more: str) -> None:
         with self.log.open("w") as stderr:  # a pipe that nobody reads would stop a service that has much to say
             self.process = self._begin(["serve"], more, stderr)
-        wait_until(self.is_ready)
+        wait_until(self.is_ready, 120)
 
     def is_ready(self) -> bool:
         assert self.process
@@ -128,7 +128,7 @@ class Service:
         return httpx.post(f"{self.url}{WEBHOOK}", content=body, headers=signed(body) if headers is None else headers)
 
     def told(self, *arguments: str) -> str:
-        return self.command(*arguments).communicate(timeout=30)[0]
+        return self.command(*arguments).communicate(timeout=120)[0]
 
 
 def subscribed(service: Service, **options: Any) -> None:

@@ -170,7 +170,7 @@ class TestClosingPass:
             time.sleep(0.005)
         runner.sandbox.write_in(late.id, "Hello?")
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
         assert Run(process.returncode, runner.runs_dir / "stopped").exit_code == 6
         assert late.archived is False
@@ -182,7 +182,7 @@ class TestClosingPass:
         while archived(runner) < STRANGERS:
             time.sleep(0.005)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         runner.sandbox.write_in(late.id, "Hello?")
 
         runner.audit(RUN_ID="stopped")

@@ -317,7 +317,7 @@ class TestWhileRunning:
         process = slow.start(INTERCOM_CONCURRENCY="4", RUN_ID="stopped")
         self.wait_for_writes(slow, 10)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
         stopped = Run(process.returncode, slow.runs_dir / "stopped")
         counts = stopped.result["counts"]

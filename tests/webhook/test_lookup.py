@@ -244,7 +244,7 @@ class TestKeys:
 
     def test_the_service_does_not_start_with_them(self, service: Service) -> None:
         process = service.command("serve", LOOKUP_KEYS="short=abc")
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
 
         assert process.returncode == 2
         assert "LOOKUP_KEYS cannot be its value (not shown)" in errors

@@ -197,7 +197,7 @@ def test_a_port_that_is_taken_ends_with_1_and_a_sentence(service: Service, setti
     with socket.create_server(("", 0)) as taken:
         port = str(taken.getsockname()[1])
         process = service.command("serve", **{"WEBHOOK_WORKERS": workers, setting: port})
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert f"{setting} {port}: Address already in use" in errors
@@ -338,7 +338,7 @@ def test_a_stop_in_the_middle_of_a_start_leaves_nobody(service: Service) -> None
     processes = children(process.pid)
 
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 0, errors
     assert not any(lives(each) for each in processes)

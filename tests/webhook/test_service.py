@@ -231,7 +231,7 @@ def test_what_was_written_can_be_exported_and_taken_back(service: Service, lead:
 )
 def test_a_wrong_setting_ends_with_2_and_a_sentence(service: Service, setting: str, value: str, sentence: str) -> None:
     process = service.command("serve", **{setting: value})
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 2
     assert sentence in errors
