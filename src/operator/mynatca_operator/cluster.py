@@ -511,7 +511,7 @@ def _message(error: ApiException) -> str:
 
 def _refusal(message: str, *, invalid: bool = False) -> Ending:
     """Why something was not let in: by quota, by admission, or because it cannot be right."""
-    if "exceeded quota" in message:
+    if "exceeded quota" in message or "failed quota" in message:
         return Ending("QuotaExceeded", message)
     if any(sign in message for sign in ("PodSecurity", "admission", "denied the request", "webhook")):
         return Ending("AdmissionRefused", message)
