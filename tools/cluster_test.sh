@@ -20,7 +20,7 @@ make cluster-images
 
 pytest() { .venv/bin/python -m pytest "$@"; }
 if (($#)); then
-    pytest tests/cluster "$@"
+    pytest "$@"
     exit
 fi
 # Tests mostly wait for Kubernetes, so that there may be more of them at once than cores; those that take the custom
