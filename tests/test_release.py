@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,18 +69,22 @@ def test_each_program_has_an_sbom_of_all_that_is_pinned(checkout: Path) -> None:
             assert sorted((each["name"], each["version"]) for each in bom["components"]) == sorted(pinned)
 
 
+@pytest.fixture
+def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of GPG's own, whose agent ends with the test."""
+    monkeypatch.setenv("GNUPGHOME", str(tmp_path))
+    yield tmp_path / "public.gpg"
+    subprocess.run(["gpgconf", "--kill", "all"], check=True)
+
+
 @needs_helm
 @pytest.mark.skipif(not shutil.which("gpg"), reason="there is no gpg")
-def test_a_signed_chart_verifies_and_an_altered_one_does_not(
-    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GNUPGHOME", str(tmp_path))
+def test_a_signed_chart_verifies_and_an_altered_one_does_not(checkout: Path, keyring: Path) -> None:
     gpg = ["gpg", "--batch", "--quiet"]
     subprocess.run([*gpg, "--passphrase", "", "--quick-gen-key", "Release <release@example.org>"], check=True)
 
     chart = next(release(checkout, SIGN_KEY="Release").glob("*.tgz"))
 
-    keyring = tmp_path / "public.gpg"
     subprocess.run([*gpg, "--output", str(keyring), "--export"], check=True)
     verify = ["helm", "verify", str(chart), "--keyring", str(keyring)]
     subprocess.run(verify, check=True)
