@@ -280,9 +280,10 @@ def test_a_job_of_somebody_else_is_not_taken_over(desk: Desk, api: ApiServer) ->
     assert len(api.list("jobs")) == 1
 
 
-def test_a_quota_is_named_and_tried_again(desk: Desk, api: ApiServer) -> None:
+@pytest.mark.parametrize("words", ["exceeded quota: jobs, requested: 1", "failed quota: tight: must specify cpu"])
+def test_a_quota_is_named_and_tried_again(words: str, desk: Desk, api: ApiServer) -> None:
     api.add_audit("a")
-    api.fail("create jobs", 403, message="exceeded quota: jobs, requested: 1", times=2)
+    api.fail("create jobs", 403, message=words, times=2)
     desk.look(2)
     (created,) = [each for each in api.status("a")["conditions"] if each["type"] == "JobCreated"]
     assert (created["status"], created["reason"]) == ("False", "QuotaExceeded")
@@ -645,6 +646,13 @@ def test_the_record_is_patched_and_created_once_where_there_is_none(desk: Desk, 
     assert api.count("create configmaps") == 1
     assert api.count("patch configmaps") == 3
     assert '"totals":{"Succeeded":2}' in api.get("configmaps", RECORD)["data"]["runs.json"]
+
+
+def test_a_record_that_the_chart_has_made_is_filled(desk: Desk, api: ApiServer) -> None:
+    api.put("configmaps", {"metadata": {"name": RECORD}})
+    desk.look()
+    assert api.writes == ["patch configmaps"]
+    assert "runs.json" in api.get("configmaps", RECORD)["data"]
 
 
 def test_a_record_that_was_deleted_is_written_again(desk: Desk, api: ApiServer) -> None:
