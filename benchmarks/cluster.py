@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.figures import Figures, keep
 
 EXPECTED = {
+    "chart.demo_install_seconds": ("s", "≤ 300"),
     "operator.launch_faults_survived": ("kills", "≥ 30"),
     "operator.idle_writes": ("calls", "0"),
     "operator.writes_per_run": ("calls", "≤ 12"),

@@ -29,14 +29,14 @@ VALUES: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Release:
     """An installed release."""
 
     namespace: Namespace
     authority: trustme.CA
     """Vouches for the certificate of the Ingress."""
-    seconds: float
+    seconds: float = 0
     """How long the installation took, until everything was ready."""
 
     def helm(self, command: str, *arguments: str, values: dict[str, Any] | None = None) -> str:
@@ -78,10 +78,11 @@ def released(client: httpx.Client) -> Iterator[Release]:
     with fresh_namespace(client) as namespace:
         authority = trustme.CA()
         _certificate(namespace, authority)
-        release = Release(namespace, authority, 0)
+        release = Release(namespace, authority)
         begun = time.monotonic()
         release.helm("install", str(CHART), "--wait", "--timeout=5m", values=VALUES)
-        yield Release(namespace, authority, time.monotonic() - begun)
+        release.seconds = time.monotonic() - begun
+        yield release
 
 
 def _certificate(namespace: Namespace, authority: trustme.CA) -> None:
