@@ -15,8 +15,9 @@ import httpx
 from benchmarks.deliveries import PATH, SECRET
 from mynatca_webhook.store.event import Depth
 from mynatca_webhook.store.event_store import open_store
+from support.ports import free_port
 from support.postgres import postgres
-from support.webhook_service import free_port, kill
+from support.webhook_service import kill
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 900) -> None:

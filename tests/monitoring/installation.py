@@ -22,9 +22,10 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact
 from support.api_server import NAMESPACE, ApiServer
+from support.ports import free_port
 from support.prometheus import Target
 from support.runs import Runner
-from support.webhook_service import ANN, Service, free_port, notification, wait_until
+from support.webhook_service import ANN, Service, notification, wait_until
 from support.worlds import NOW, member_row, world_of
 
 RELEASE = "natca"

@@ -17,7 +17,8 @@ from mynatca_intercom.summary import Summary
 from mynatca_operator.__main__ import run
 from mynatca_operator.resource import PLURAL
 from support.api_server import NAMESPACE, ApiServer
-from support.webhook_service import free_port, wait_until
+from support.ports import free_port
+from support.webhook_service import wait_until
 
 COMMAND = Path(sys.executable).with_name("mynatca-operator")
 

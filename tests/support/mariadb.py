@@ -21,6 +21,8 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 from pymysql.err import OperationalError
 
+from support.ports import free_port
+
 START_SECONDS = 60
 ADMIN = "root"
 
@@ -87,7 +89,7 @@ def mariadb() -> Iterator[MariaDB]:
         RuntimeError: it does not start; the text has the end of its log.
     """
     with TemporaryDirectory(prefix="mariadb-") as folder:
-        server = MariaDB(Path(folder), _free_port(), trustme.CA())
+        server = MariaDB(Path(folder), free_port(), trustme.CA())
         _certify(server)
         with _running(server):
             yield server
@@ -131,12 +133,6 @@ def _certify(server: MariaDB) -> None:
     certificate = server.authority.issue_cert("127.0.0.1")
     certificate.private_key_pem.write_to_path(server.folder / "server.key")
     certificate.cert_chain_pems[0].write_to_path(server.folder / "server.pem")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait(server: MariaDB, process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 
 from support.cluster import Namespace, Object
-from support.webhook_service import free_port, wait_until
+from support.ports import free_port
+from support.webhook_service import wait_until
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
 CONFIGURATION = """

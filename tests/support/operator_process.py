@@ -14,7 +14,7 @@ import yaml
 from support.api_proxy import ApiProxy
 from support.cluster import Namespace, Object, until
 from support.installation import operator_settings
-from support.webhook_service import free_port
+from support.ports import free_port
 
 SWEEP_SECONDS = 1
 

@@ -5,7 +5,6 @@ It never uses a server that the environment names: these tests stop it and fill 
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+
+from support.ports import free_port
 
 START_SECONDS = 60
 USER = "postgres"
@@ -78,7 +79,7 @@ def postgres() -> Iterator[PostgreSQL]:
         RuntimeError: it does not start; the text has the end of its log.
     """
     with TemporaryDirectory(prefix="postgres-") as folder:
-        server = PostgreSQL(Path(folder), _free_port())
+        server = PostgreSQL(Path(folder), free_port())
         if os.geteuid() == 0:
             shutil.chown(folder, USER)
         _run("initdb", "-D", f"{folder}/data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -95,9 +96,3 @@ def _run(program: str, *arguments: str) -> None:
     # Not captured: the server would keep the pipe open.
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([_program(program) or program, *arguments], check=True, cwd="/", **silent, **as_user)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

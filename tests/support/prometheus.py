@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import httpx
 import yaml
 
-from support.webhook_service import free_port, wait_until
+from support.ports import free_port
+from support.webhook_service import wait_until
 
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager")
 START_SECONDS = 30

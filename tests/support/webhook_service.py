@@ -5,7 +5,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import IO, Any
 import httpx
 
 from mynatca_sandbox.server import Sandbox
+from support.ports import free_port
 from support.runs import environment
 
 ANN, TAG, SECRET = "1001", "900", "sandbox-secret"
@@ -42,11 +42,6 @@ def kill(process: "subprocess.Popen[Any]") -> None:
     process.kill()
     for each in started:
         os.kill(each, signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:

@@ -14,7 +14,8 @@ import pytest
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact
-from support.webhook_service import ANN, SECRET, Service, free_port, notification, wait_until
+from support.ports import free_port
+from support.webhook_service import ANN, SECRET, Service, notification, wait_until
 from support.worlds import NOW, member_row
 
 CANVAS = "/api/intercom/canvas"

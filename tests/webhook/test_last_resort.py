@@ -7,7 +7,8 @@ import httpx
 
 from mynatca_sandbox.world.model import Contact
 from support.canned import Answer, Request, canned
-from support.webhook_service import ANN, Service, free_port, notification, wait_until
+from support.ports import free_port
+from support.webhook_service import ANN, Service, notification, wait_until
 
 
 def test_when_no_source_answers_the_member_cache_does(service: Service, lead: Contact) -> None:

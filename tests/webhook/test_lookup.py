@@ -20,7 +20,8 @@ from mynatca_intercom.settings import SettingsError, WebhookSettings, load
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import AttributeValue, Contact
 from mynatca_webhook.endpoints.lookup import LookupAnswer, LookupRequest
-from support.webhook_service import ANN, Service, free_port
+from support.ports import free_port
+from support.webhook_service import ANN, Service
 from support.worlds import NOW, member_row
 
 PATH = "/api/intercom/lookup"

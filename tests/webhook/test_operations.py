@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from mynatca_intercom import metrics
 from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import Contact
-from support.webhook_service import ANN, WEBHOOK, Service, children, free_port, notification, signed, wait_until
+from support.ports import free_port
+from support.webhook_service import ANN, WEBHOOK, Service, children, notification, signed, wait_until
 
 BROKEN = """
 from mynatca_webhook.worker import Worker

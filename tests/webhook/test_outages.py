@@ -14,8 +14,9 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, Conversation
 from mynatca_sandbox.world.workspace import VERIFICATION
+from support.ports import free_port
 from support.runs import Runner
-from support.webhook_service import ANN, TAG, Service, children, free_port, notification, subscribed, wait_until
+from support.webhook_service import ANN, TAG, Service, children, notification, subscribed, wait_until
 from support.worlds import NOW
 
 READ = "GET /contacts/{contact_id}"
