@@ -26,6 +26,7 @@ from mynatca_intercom.reconcile.door import SUCCEEDED, Door, Verdict
 from mynatca_intercom.reconcile.journal import Journal
 from mynatca_intercom.reconcile.run_folder import RunFolder
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
+from mynatca_intercom.reconcile.turns import LocalTurns
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, TagSettings
 from mynatca_syncjob.ending import NO_ADMIN, STOPPED, Unfit, braked, carried_out, verdict
@@ -126,6 +127,7 @@ class Sweep:
             client,
             writer,
             self._source,
+            LocalTurns(),
             phone_region=self._options.phone_region,
             search_lag_seconds=self._intercom.search_lag_seconds,
             before_archiving=self._hold,

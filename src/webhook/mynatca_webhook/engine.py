@@ -5,6 +5,7 @@ from mynatca_intercom.members.directory import Directory
 from mynatca_intercom.reconcile.door import Door
 from mynatca_intercom.reconcile.journal import WriteRecord
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
+from mynatca_intercom.reconcile.turns import Turns
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, MemberSettings, TagSettings
 
@@ -14,12 +15,13 @@ class CannotResync(Exception):
 
 
 class Engine:
-    """One engine for everybody who asks this process, so that two never settle the same member at once.
+    """One engine for everybody who asks this process.
 
     Args:
         client: the workspace.
         members: where members are looked up.
         journal: where every write is noted before it is sent.
+        turns: who shares them never settles the same member at once.
         intercom, rules, tags: settings.
     """
 
@@ -28,6 +30,7 @@ class Engine:
         client: IntercomClient,
         members: Directory,
         journal: WriteRecord,
+        turns: Turns,
         *,
         intercom: IntercomSettings,
         rules: MemberSettings,
@@ -36,6 +39,7 @@ class Engine:
         self._client = client
         self._members = members
         self._journal = journal
+        self._turns = turns
         self._intercom = intercom
         self._rules = rules
         self._tags = tags
@@ -57,6 +61,7 @@ class Engine:
                 self._client,
                 self._writer,
                 self._members,
+                self._turns,
                 phone_region=self._rules.phone_region,
                 search_lag_seconds=self._intercom.search_lag_seconds,
             )

@@ -52,7 +52,13 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
         client = await stack.enter_async_context(IntercomClient(settings.intercom))
         engine = Engine(
-            client, members, store.journal, intercom=settings.intercom, rules=settings.rules, tags=settings.tags
+            client,
+            members,
+            store.journal,
+            store,
+            intercom=settings.intercom,
+            rules=settings.rules,
+            tags=settings.tags,
         )
         background = Background()
         stack.push_async_callback(background.cut_off)

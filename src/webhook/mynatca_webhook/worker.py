@@ -7,9 +7,8 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from mynatca_intercom import metrics
 from mynatca_intercom.intercom.errors import IntercomError
@@ -25,6 +24,7 @@ from mynatca_webhook.service import Service
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable
 from mynatca_webhook.store.event import Job
 from mynatca_webhook.store.event_store import EventStore
+from mynatca_webhook.store.leases import kept
 
 LEASE_SECONDS = 15
 """A job of a killed worker is taken over after so long; a living one renews its claim in time."""
@@ -107,9 +107,10 @@ class Worker:
     async def _turn(self) -> None:
         """Fill the free places, else wait for work or for a place."""
         free = self._settings.concurrency - len(self._running)
+        since = asyncio.get_running_loop().time()
         jobs = await self._store.claim(free, LEASE_SECONDS) if free else []
         for job in jobs:
-            task = asyncio.create_task(self._finish(job))
+            task = asyncio.create_task(self._finish(job, since))
             self._running.add(task)
             task.add_done_callback(self._ended)
         if not free:
@@ -129,11 +130,11 @@ class Worker:
         except TimeoutError:
             return
 
-    async def _finish(self, job: Job) -> None:
+    async def _finish(self, job: Job, since: float) -> None:
         """Work a job and tell the store how it ended; if the store is away the lease runs out, and it is done again."""
         try:
             spent = job.attempts > self._settings.max_attempts
-            reason = "its workers were killed" if spent else await self._reason_to_put_off(job)
+            reason = "its workers were killed" if spent else await self._reason_to_put_off(job, since)
             if reason is None:
                 await self._store.done(job)
                 self._told("done", job)
@@ -155,10 +156,11 @@ class Worker:
             for event in job.events:
                 metrics.EVENT_SECONDS.observe((datetime.now(UTC) - event.created_at).total_seconds())
 
-    async def _reason_to_put_off(self, job: Job) -> str | None:
+    async def _reason_to_put_off(self, job: Job, since: float) -> str | None:
+        renew = partial(self._store.renew, job, LEASE_SECONDS)
         try:
             with metrics.JOB_SECONDS.time():
-                async with asyncio.timeout(LONGEST_WORK_SECONDS), self._claimed(job):
+                async with asyncio.timeout(LONGEST_WORK_SECONDS), kept(renew, LEASE_SECONDS, since):
                     await self._work(job)
         except (PutOff, CannotResync) as error:
             return str(error)
@@ -168,23 +170,8 @@ class Worker:
         except TimeoutError:
             return "it took too long"
         except OSError:
-            return "the journal takes nothing more"
+            return "the store takes nothing more"
         return None
-
-    @asynccontextmanager
-    async def _claimed(self, job: Job) -> AsyncIterator[None]:
-        """Keep the claim while the job is being worked."""
-        renewing = asyncio.create_task(self._renew(job))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, job: Job) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(StoreUnavailable, LeaseLost):  # the end of the work will tell
-                await self._store.renew(job, LEASE_SECONDS)
 
     async def _work(self, job: Job) -> None:
         """Carry out what tags ask for, and enrich the contact unless one of them did."""

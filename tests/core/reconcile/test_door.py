@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from mynatca_intercom.members.directory import Directory, open_directory
 from mynatca_intercom.members.supabase import SupabaseSource
 from mynatca_intercom.reconcile.door import Door, Verdict
 from mynatca_intercom.reconcile.journal import Journal
+from mynatca_intercom.reconcile.turns import LocalTurns, Turns
 from mynatca_intercom.reconcile.writer import Writer
 from mynatca_intercom.settings import IntercomSettings, MemberSettings, SupabaseSettings, load
 from mynatca_sandbox.server import Sandbox
+from mynatca_sandbox.world.model import Contact
 from support.canned import Answer, Request, canned
 from support.worlds import NOW, UUIDS, member_row, world_of
 
@@ -46,10 +49,13 @@ def enrich(url: str, members: Directory, journal: Path) -> Verdict:
     async def run() -> Verdict:
         settings = load(IntercomSettings, {"INTERCOM_URL": url, "INTERCOM_ACCESS_TOKEN": "token"})
         async with IntercomClient(settings) as client, Journal(journal) as record:
-            door = Door(client, Writer(client, record, "1"), members, phone_region="US", search_lag_seconds=0)
-            return await door.enrich("b" * 24)
+            return await door(client, record, members, LocalTurns()).enrich("b" * 24)
 
     return asyncio.run(run())
+
+
+def door(client: IntercomClient, record: Journal, members: Directory, turns: Turns) -> Door:
+    return Door(client, Writer(client, record, "1"), members, turns, phone_region="US", search_lag_seconds=0)
 
 
 def archived(start_sandbox: Callable[..., Sandbox], journal: Path, counted: int) -> bool:
@@ -90,3 +96,48 @@ def test_nobody_is_archived_on_the_word_of_a_fallback(start_sandbox: Callable[..
     assert "archives nothing" in kept.reason
     assert not archives(meanwhile.requests)
     assert archives(afterwards.requests)
+
+
+class Late:
+    """Turns of which somebody's is only asked for when the gate opens."""
+
+    def __init__(self, turns: Turns, whose: str) -> None:
+        self.reached = asyncio.Event()
+        self.gate = asyncio.Event()
+        self._turns = turns
+        self._whose = whose
+
+    @asynccontextmanager
+    async def turn(self, whose: str) -> AsyncIterator[float]:
+        if whose == self._whose:
+            self.reached.set()
+            await self.gate.wait()
+        async with self._turns.turn(whose) as ended_ago:
+            yield ended_ago
+
+
+def test_who_read_a_contact_before_the_turn_of_another_reads_it_again(
+    start_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    """A user and a lead of one member, in two processes: what the lead's turn did is not done once more."""
+    user = Contact("u", "user", NOW, NOW, email="ann@example.com")
+    lead = Contact("l", "lead", NOW, NOW, email="ann@example.com")
+    sandbox = start_sandbox(world_of([member_row("1001", "ann@example.com")], [user, lead]))
+    settings = load(IntercomSettings, {"INTERCOM_URL": sandbox.url, "INTERCOM_ACCESS_TOKEN": "sandbox-token"})
+
+    async def run(members: Directory) -> tuple[Verdict, Verdict]:
+        async with IntercomClient(settings) as client, Journal(tmp_path / "journal.jsonl") as record:
+            turns = LocalTurns()
+            late = Late(turns, "member 1001")
+            users = asyncio.create_task(door(client, record, members, late).enrich("u"))
+            await late.reached.wait()
+            leads = await door(client, record, members, turns).decide("l", "1001")
+            late.gate.set()
+            return leads, await users
+
+    with open_directory({"SUPABASE_URL": sandbox.url, "SUPABASE_KEY": "sandbox-key"}) as members:
+        leads, users = asyncio.run(run(members))
+    assert (leads.outcome, leads.contact_id) == ("merged", "u")
+    assert (users.outcome, users.contact_id) == ("unchanged", "u")
+    lines = map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
+    assert [line["operation"] for line in lines if line["state"] == "intent"] == ["merge", "update"]

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
-from weakref import WeakValueDictionary
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.intercom.contact import Contact
@@ -35,6 +34,7 @@ from mynatca_intercom.reconcile.match import (
 )
 from mynatca_intercom.reconcile.match import decided as as_decided
 from mynatca_intercom.reconcile.plan import Plan, Scope
+from mynatca_intercom.reconcile.turns import Turns
 from mynatca_intercom.reconcile.writer import Writer
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Door:
         writer: journals every write and sends it; None where nothing is to be written.
         members: where members are looked up; its calls block and run in threads. While any of what is known of a
             contact comes from a fallback, its duplicates stay.
+        turns: of those who write for the same contact or member.
         phone_region: the country of phone numbers without a country code.
         search_lag_seconds: contacts active within this time are not archived as duplicates.
         before_archiving: told which duplicates of a contact are about to be archived; what it raises keeps everything
@@ -94,6 +95,7 @@ class Door:
         client: IntercomClient,
         writer: Writer | None,
         members: Directory,
+        turns: Turns,
         *,
         phone_region: str,
         search_lag_seconds: int,
@@ -102,10 +104,10 @@ class Door:
         self._client = client
         self._writer = writer
         self._members = members
+        self._turns = turns
         self._phone_region = phone_region
         self._search_lag_seconds = search_lag_seconds
         self._before_archiving = before_archiving
-        self._in_work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def judge(self, contact_id: str) -> tuple[Contact, Match] | None:
         """The contact as it is now, and whose it is by its own evidence; None when it is archived or deleted.
@@ -150,19 +152,19 @@ class Door:
             IntercomError, SourceError
             OSError: the journal takes nothing more.
         """
-        async with self._turn(f"contact {contact_id}"):
+        async with self._turns.turn(f"contact {contact_id}"):
             return await self._enriched(contact_id)
 
     async def _enriched(self, contact_id: str) -> Verdict:
-        look_ups = _LookUps(self._members, self._phone_region)
+        look_ups, read_at = _LookUps(self._members, self._phone_region), time.monotonic()
         judged = await self._judged(contact_id, look_ups)
         if judged is None:
-            return Verdict(contact_id, "gone", reason="Intercom shows no such contact: it is archived or deleted")
+            return _gone(contact_id)
         contact, judgement = judged
         if judgement.member is None:
             unmatched = judgement.outcome == "unmatched"
             return Verdict(contact.id, "unmatched" if unmatched else "ambiguous", reason=judgement.reason)
-        return await self._in_turn(contact, judgement.member, look_ups, decided=False)
+        return await self._in_turn(contact, judgement.member, look_ups, read_at, decided=False)
 
     async def decide(self, contact_id: str, number: str) -> Verdict:
         """Make a contact the member's whose number a person gave.
@@ -170,7 +172,7 @@ class Door:
         Raises:
             IntercomError, SourceError, OSError
         """
-        async with self._turn(f"contact {contact_id}"):
+        async with self._turns.turn(f"contact {contact_id}"):
             return await self._decided(contact_id, number)
 
     async def _decided(self, contact_id: str, number: str) -> Verdict:
@@ -178,18 +180,25 @@ class Door:
         member = await look_ups.with_number(number)
         if member is None:
             return Verdict(contact_id, "refused", number, f"no member has the number {number}")
+        read_at = time.monotonic()
         contact = await self._client.present_contact(contact_id)
         if contact is None:
-            return Verdict(contact_id, "gone", number, "the contact is archived or deleted")
-        return await self._in_turn(contact, member, look_ups, decided=True)
+            return _gone(contact_id, number)
+        return await self._in_turn(contact, member, look_ups, read_at, decided=True)
 
-    async def _in_turn(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
+    async def _in_turn(
+        self, contact: Contact, member: Member, look_ups: "_LookUps", read_at: float, *, decided: bool
+    ) -> Verdict:
         """One contact of a member after the other, so that the second finds what the first has become."""
-        async with self._turn(f"member {member.number}"):
+        async with self._turns.turn(f"member {member.number}") as ended_ago:
+            if ended_ago < time.monotonic() - read_at:
+                again = await self._client.present_contact(contact.id)
+                if again is None:
+                    return _gone(contact.id, member.number)
+                if not decided and match(again, await look_ups.index([again])).member is not member:
+                    return Verdict(contact.id, "not_reached", member.number, "the contact changed while it was read")
+                contact = again
             return await self._settle(contact, member, look_ups, decided=decided)
-
-    def _turn(self, whose: str) -> asyncio.Lock:
-        return self._in_work.setdefault(whose, asyncio.Lock())
 
     async def _settle(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
         contacts = {each.id: each for each in [contact, *await self._others(contact, member, decided=decided)]}
@@ -271,6 +280,10 @@ class _LookUps:
         answer = await asyncio.to_thread(self._members.ask, read)
         self.from_fallback |= answer.from_fallback
         return answer.value
+
+
+def _gone(contact_id: str, number: str | None = None) -> Verdict:
+    return Verdict(contact_id, "gone", number, "Intercom shows no such contact: it is archived or deleted")
 
 
 def _verdict(contact: Contact, member: Member, plan: Plan, rows: list[Row]) -> Verdict:

@@ -23,7 +23,7 @@ from mynatca_intercom.reconcile.door import SUCCEEDED, Verdict
 from mynatca_webhook import card
 from mynatca_webhook.canvas import Canvas, CanvasAnswer, CanvasRequest, CanvasSubmit, Text
 from mynatca_webhook.service import Service, service_of
-from mynatca_webhook.store.errors import StoreUnavailable
+from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable
 from mynatca_webhook.worker import LONGEST_WORK_SECONDS
 
 ANSWER_SECONDS = 4.5
@@ -40,6 +40,7 @@ _TROUBLES: tuple[tuple[type[Exception], str], ...] = (
     (IntercomError, "Intercom does not answer the service as it should at the moment."),
     (SourceError, "No database of members answers at the moment."),
     (TimeoutError, "It took too long."),
+    (LeaseLost, "The service could not keep others from writing for the same member, so it wrote nothing more."),
     (OSError, "The service cannot keep a record of what it writes at the moment, so it writes nothing."),
 )
 _FAULT = "Something went wrong in the service; its log says what."

@@ -2,22 +2,30 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from mynatca_webhook.store import journal, queue, synced, upkeep, uses
+from mynatca_webhook.store import journal, queue, synced, turns, upkeep, uses
 from mynatca_webhook.store.commits import GroupCommit
 from mynatca_webhook.store.connecting import open_database
 from mynatca_webhook.store.errors import LeaseLost, StoreUnavailable, unavailable
 from mynatca_webhook.store.event import DeadLetter, Depth, Event, Job, Pruned
 from mynatca_webhook.store.journal import StoreJournal
+from mynatca_webhook.store.leases import kept
 from mynatca_webhook.store.looks import Looks
 from mynatca_webhook.store.queue import Request, Settlement
+from mynatca_webhook.store.turns import Turn
 from mynatca_webhook.store.upkeep import Keep
 from mynatca_webhook.store.uses import Uses
+
+TURN_SECONDS = 15
+"""A turn of a killed process is free after so long; a living one renews it in time."""
+TURN_POLL_SECONDS = 0.1
+"""How often who waits for a turn looks whether it is free."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,6 +133,36 @@ class EventStore:
         return revived
 
     # ---- contacts
+
+    @asynccontextmanager
+    async def turn(self, whose: str) -> AsyncIterator[float]:
+        """Wait for the turn of a contact or member, and have it while the context lasts, among all who share the store.
+
+        Entering tells how many seconds ago the turn before it ended, infinity if there was none.
+
+        Raises:
+            LeaseLost: the turn could not be kept; what ran in the context was cut off.
+        """
+        mine = Turn(whose, secrets.token_hex(8), TURN_SECONDS)
+        since, ago = await self._take(mine)
+        try:
+            async with kept(partial(self._renew_turn, mine), TURN_SECONDS, since):
+                yield ago
+        finally:
+            with suppress(StoreUnavailable):  # then it ends by itself
+                await self._commits.write(turns.end_turns, mine)
+
+    async def _take(self, turn: Turn) -> tuple[float, float]:
+        while True:
+            since = asyncio.get_running_loop().time()
+            ago = await self._commits.write(turns.take_turns, turn)
+            if ago is not None:
+                return since, ago
+            await asyncio.sleep(TURN_POLL_SECONDS)
+
+    async def _renew_turn(self, turn: Turn) -> None:
+        if not await self._commits.write(turns.renew_turns, turn):
+            raise LeaseLost("the turn is another's")
 
     def note_synced(self, contact_id: str) -> None:
         """Note that a contact is in line with its member now; durable with whatever is written to the store next."""

@@ -24,7 +24,13 @@ async def _contacts_and_keys(connection: AsyncConnection) -> None:
         await connection.execute(text(f"CREATE TABLE IF NOT EXISTS {table}"))
 
 
-STEPS: tuple[Step, ...] = (_contacts_and_keys,)
+async def _turns(connection: AsyncConnection) -> None:
+    """Version 3 has turns of those who write for the same contact or member."""
+    columns = "whose TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, held_until DOUBLE PRECISION NOT NULL"
+    await connection.execute(text(f"CREATE TABLE webhook_turns ({columns}, former_until DOUBLE PRECISION)"))
+
+
+STEPS: tuple[Step, ...] = (_contacts_and_keys, _turns)
 """The first makes version 2 of version 1, and so on."""
 
 VERSION = len(STEPS) + 1

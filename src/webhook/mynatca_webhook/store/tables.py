@@ -90,6 +90,16 @@ SYNCED = Table(
     Column("at", Moment, nullable=False),
 )
 
+# One row for each contact or member that was ever written for: so none has to be removed.
+TURNS = Table(
+    "webhook_turns",
+    METADATA,
+    Column("whose", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("held_until", Double, nullable=False),  # free from then on
+    Column("former_until", Double),  # the same of the turn before
+)
+
 # One row for each key that was ever used, with its latest minute: so none has to be removed.
 USES = Table(
     "webhook_uses",
