@@ -108,11 +108,11 @@ class Late:
         self._whose = whose
 
     @asynccontextmanager
-    async def turn(self, whose: str) -> AsyncIterator[float]:
-        if whose == self._whose:
+    async def turn(self, *whose: str) -> AsyncIterator[float]:
+        if self._whose in whose:
             self.reached.set()
             await self.gate.wait()
-        async with self._turns.turn(whose) as ended_ago:
+        async with self._turns.turn(*whose) as ended_ago:
             yield ended_ago
 
 

@@ -20,18 +20,32 @@ def test_stores_take_turns(url: str) -> None:
     most: Counter[str] = Counter()
 
     async def hold(store: EventStore, whose: str) -> None:
-        async with store.turn(whose):
-            held[whose] += 1
-            most[whose] = max(most[whose], held[whose])
+        async with store.turn(*whose):
+            held.update(whose)
+            for each in whose:
+                most[each] = max(most[each], held[each])
             await asyncio.sleep(0.01)
-            held[whose] -= 1
+            held.subtract(whose)
 
     async def scenario() -> None:
         async with patient_store(url) as one, patient_store(url) as other:
-            await asyncio.gather(*(hold(store, whose) for store in (one, other) for whose in "aabbc"))
+            together = ("a", "ab", "bc", "ca", "c")
+            await asyncio.gather(*(hold(store, whose) for store in (one, other) * 2 for whose in together))
 
     asyncio.run(scenario())
     assert (most, held) == ({"a": 1, "b": 1, "c": 1}, {"a": 0, "b": 0, "c": 0})
+
+
+def test_what_is_held_in_part_is_not_taken_at_all(in_store: InStore) -> None:
+    async def scenario(store: EventStore) -> None:
+        async with store.turn("a"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5), store.turn("a", "b"):
+                    pass
+            async with asyncio.timeout(30), store.turn("b") as ended_ago:
+                assert ended_ago > 1e6  # as if it had never been held
+
+    in_store(scenario)
 
 
 def test_a_turn_tells_how_long_ago_the_last_one_ended(in_store: InStore) -> None:

@@ -152,10 +152,6 @@ class Door:
             IntercomError, SourceError
             OSError: the journal takes nothing more.
         """
-        async with self._turns.turn(f"contact {contact_id}"):
-            return await self._enriched(contact_id)
-
-    async def _enriched(self, contact_id: str) -> Verdict:
         look_ups, read_at = _LookUps(self._members, self._phone_region), time.monotonic()
         judged = await self._judged(contact_id, look_ups)
         if judged is None:
@@ -164,7 +160,7 @@ class Door:
         if judgement.member is None:
             unmatched = judgement.outcome == "unmatched"
             return Verdict(contact.id, "unmatched" if unmatched else "ambiguous", reason=judgement.reason)
-        return await self._in_turn(contact, judgement.member, look_ups, read_at, decided=False)
+        return await self._settle(contact, judgement.member, look_ups, read_at, decided=False)
 
     async def decide(self, contact_id: str, number: str) -> Verdict:
         """Make a contact the member's whose number a person gave.
@@ -172,10 +168,6 @@ class Door:
         Raises:
             IntercomError, SourceError, OSError
         """
-        async with self._turns.turn(f"contact {contact_id}"):
-            return await self._decided(contact_id, number)
-
-    async def _decided(self, contact_id: str, number: str) -> Verdict:
         look_ups = _LookUps(self._members, self._phone_region)
         member = await look_ups.with_number(number)
         if member is None:
@@ -184,23 +176,32 @@ class Door:
         contact = await self._client.present_contact(contact_id)
         if contact is None:
             return _gone(contact_id, number)
-        return await self._in_turn(contact, member, look_ups, read_at, decided=True)
+        return await self._settle(contact, member, look_ups, read_at, decided=True)
 
-    async def _in_turn(
+    async def _settle(
         self, contact: Contact, member: Member, look_ups: "_LookUps", read_at: float, *, decided: bool
     ) -> Verdict:
-        """One contact of a member after the other, so that the second finds what the first has become."""
-        async with self._turns.turn(f"member {member.number}") as ended_ago:
+        """Do what the member needs; who shares the turns does so after us, and then finds what we have done."""
+        planned = await self._planned(contact, member, look_ups, decided=decided)
+        if not planned.own.actions:
+            return _verdict(contact, member, planned.whole, [])
+        async with self._turns.turn(f"contact {contact.id}", f"member {member.number}") as ended_ago:
             if ended_ago < time.monotonic() - read_at:
                 again = await self._client.present_contact(contact.id)
                 if again is None:
                     return _gone(contact.id, member.number)
                 if not decided and match(again, await look_ups.index([again])).member is not member:
                     return Verdict(contact.id, "not_reached", member.number, "the contact changed while it was read")
-                contact = again
-            return await self._settle(contact, member, look_ups, decided=decided)
+                contact, planned = again, await self._planned(again, member, look_ups, decided=decided)
+            archived = {
+                each.contact.id for each in planned.own.actions if each.kind == "archive_duplicate" and each.contact
+            }
+            if archived:
+                self._before_archiving(archived)
+            rows = await self._apply(planned.own, planned.index)
+        return _verdict(contact, member, planned.whole, rows)
 
-    async def _settle(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> Verdict:
+    async def _planned(self, contact: Contact, member: Member, look_ups: "_LookUps", *, decided: bool) -> "_Planned":
         contacts = {each.id: each for each in [contact, *await self._others(contact, member, decided=decided)]}
         index = await look_ups.index(contacts.values())
         decisions = {contact.id: member} if decided else None
@@ -211,11 +212,7 @@ class Door:
         scope = replace(scope, archive=scope.archive and open_work.complete)
         plan = make_plan(judged, scope, open_work, int(time.time()) - self._search_lag_seconds)
         own = replace(plan, cases=tuple(case for case in plan.cases if case.actions[0].member is member))
-        archived = {each.contact.id for each in own.actions if each.kind == "archive_duplicate" and each.contact}
-        if archived:
-            self._before_archiving(archived)
-        rows = await self._apply(own, index)
-        return _verdict(contact, member, plan, rows)
+        return _Planned(index, plan, own)
 
     async def _others(self, contact: Contact, member: Member, *, decided: bool) -> list[Contact]:
         """Further contacts of the member: the user with its number; after a decision, those with its email, too.
@@ -242,6 +239,15 @@ class Door:
             if applier.rows:  # each says what became of it
                 return applier.rows
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A plan for all that was looked at, and what of it is the member's own."""
+
+    index: MemberIndex
+    whole: Plan
+    own: Plan
 
 
 class _LookUps:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,11 +12,11 @@ from typing import Protocol
 class Turns(Protocol):
     """Gives everybody their turn."""
 
-    def turn(self, whose: str) -> AbstractAsyncContextManager[float]:
-        """Wait for the turn, and have it while the context lasts.
+    def turn(self, *whose: str) -> AbstractAsyncContextManager[float]:
+        """Wait for the turn of all of these, and have it while the context lasts.
 
-        Entering tells how many seconds ago the turn before it ended, infinity if there was none: what was read earlier
-        than that may have been changed since.
+        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none: what was
+        read earlier than that may have been changed since.
         """
 
 
@@ -33,11 +33,14 @@ class LocalTurns:
         self._turns: dict[str, _Turn] = {}
 
     @asynccontextmanager
-    async def turn(self, whose: str) -> AsyncIterator[float]:
-        """Wait for the turn, and have it while the context lasts."""
-        turn = self._turns.setdefault(whose, _Turn())
-        async with turn.lock:
+    async def turn(self, *whose: str) -> AsyncIterator[float]:
+        """Wait for the turn of all of these, and have it while the context lasts."""
+        turns = [self._turns.setdefault(each, _Turn()) for each in sorted(set(whose))]
+        async with AsyncExitStack() as held:
+            for turn in turns:
+                await held.enter_async_context(turn.lock)
             try:
-                yield time.monotonic() - turn.ended
+                yield time.monotonic() - max(turn.ended for turn in turns)
             finally:
-                turn.ended = time.monotonic()
+                for turn in turns:
+                    turn.ended = time.monotonic()

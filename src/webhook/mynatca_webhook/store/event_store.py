@@ -135,15 +135,15 @@ class EventStore:
     # ---- contacts
 
     @asynccontextmanager
-    async def turn(self, whose: str) -> AsyncIterator[float]:
-        """Wait for the turn of a contact or member, and have it while the context lasts, among all who share the store.
+    async def turn(self, *whose: str) -> AsyncIterator[float]:
+        """Wait for the turn of contacts and members, and have it while the context lasts, among all with this store.
 
-        Entering tells how many seconds ago the turn before it ended, infinity if there was none.
+        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none.
 
         Raises:
             LeaseLost: the turn could not be kept; what ran in the context was cut off.
         """
-        mine = Turn(whose, secrets.token_hex(8), TURN_SECONDS)
+        mine = Turn(frozenset(whose), secrets.token_hex(8), TURN_SECONDS)
         since, ago = await self._take(mine)
         try:
             async with kept(partial(self._renew_turn, mine), TURN_SECONDS, since):
