@@ -138,7 +138,8 @@ class EventStore:
     async def turn(self, *whose: str) -> AsyncIterator[float]:
         """Wait for the turn of contacts and members, and have it while the context lasts, among all with this store.
 
-        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none.
+        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none. A turn ends with
+        what is written to the store next, as the end of the work, and at the latest after `TURN_SECONDS`.
 
         Raises:
             LeaseLost: the turn could not be kept; what ran in the context was cut off.
@@ -149,8 +150,7 @@ class EventStore:
             async with kept(partial(self._renew_turn, mine), TURN_SECONDS, since):
                 yield ago
         finally:
-            with suppress(StoreUnavailable):  # then it ends by itself
-                await self._commits.write(turns.end_turns, mine)
+            self._commits.write_later(turns.end_turns, mine)
 
     async def _take(self, turn: Turn) -> tuple[float, float]:
         while True:
