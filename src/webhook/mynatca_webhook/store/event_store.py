@@ -138,8 +138,8 @@ class EventStore:
     async def turn(self, *whose: str) -> AsyncIterator[float]:
         """Wait for the turn of contacts and members, and have it while the context lasts, among all with this store.
 
-        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none. A turn ends with
-        what is written to the store next, as the end of the work, and at the latest after `TURN_SECONDS`.
+        Entering tells how many seconds ago the latest turn of any of them ended, infinity if there was none. A turn
+        ends with what is written to the store next, as the end of the work, and at the latest after `TURN_SECONDS`.
 
         Raises:
             LeaseLost: the turn could not be kept; what ran in the context was cut off.
