@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -210,6 +212,17 @@ def test_the_job_that_tries_the_volume_has_another_name_whenever_it_is_another()
 
 def _runs(values: Values) -> bool:
     return any(each["kind"] == "Job" for each in render(values))
+
+
+def test_the_job_that_tries_the_volume_says_what_is_wrong_with_it() -> None:
+    """Here, that there is none."""
+    job = next(each for each in of_kind(render(SANDBOX), "Job") if "-volume-" in each["metadata"]["name"])
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    ran = subprocess.run([sys.executable, *container["command"][1:]], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("The volume of the run folders cannot be written ([Errno 2] No such file")
+    assert "Traceback" not in ran.stderr
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 def test_a_sqlite_store_is_on_a_volume_and_the_copy_of_members_beside_it() -> None:
