@@ -32,6 +32,8 @@ LONGEST_WORK_SECONDS = 120
 """A job that takes longer is put off: rate limits and retries of one contact are over by then, or will not be."""
 POLL_SECONDS = 1.0
 """How late events of other processes, and those that become due, are seen at most."""
+GATHER_SECONDS = 0.05
+"""Events of one happening come together, and so do their claims: a commit for each would keep answers waiting."""
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 900.0
 NICENESS = 10
@@ -115,8 +117,9 @@ class Worker:
             task.add_done_callback(self._ended)
         if not free:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
-        elif not jobs:
+        elif len(jobs) < free:
             await self._store.wait_for_work(POLL_SECONDS)
+            await self._pause(GATHER_SECONDS)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A job that crashes is a fault of ours; its claim runs out, and at last it is given up."""
