@@ -1,4 +1,4 @@
-"""docs/operator.md says what is: its objects are accepted, and its tables are whole."""
+"""docs/operator.md says what is: its tables are whole, and its objects are accepted, as are those of other pages."""
 
 import re
 import textwrap
@@ -15,14 +15,19 @@ from mynatca_operator.reasons import WORDS
 from mynatca_operator.resource import ConditionType, IntercomAudit, Phase
 from support.runs_model import SCHEMA
 
-PAGE = (Path(__file__).parents[2] / "docs/operator.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "operator.md").read_text(encoding="utf-8")
 NO_LEAVES = {"brakes", "audit", "manualUpdate", "undo"}
 
 
-def objects() -> Iterator[dict[str, Any]]:
-    for block in re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE):
-        if "kind: IntercomAudit" in block:
-            yield yaml.safe_load(textwrap.dedent(block))
+def objects(*pages: Path) -> Iterator[dict[str, Any]]:
+    """What stands in a block by itself, or is given to a command there."""
+    for page in pages:
+        for block in re.findall(r"(?:^    .*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE):
+            text = textwrap.dedent(block)
+            for each in re.findall(r"<<END\n(.*?)^END$", text, re.MULTILINE | re.DOTALL) or [text]:
+                if "kind: IntercomAudit" in each:
+                    yield yaml.safe_load(each)
 
 
 def first_cells(head: str) -> set[str]:
@@ -39,15 +44,16 @@ def leaves(part: dict[str, Any], path: str = "") -> Iterator[str]:
             yield path + name
 
 
-@pytest.mark.parametrize("given", list(objects()), ids=lambda given: given["metadata"]["name"])
-def test_its_objects_are_accepted(given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("given", objects(*sorted(DOCS.glob("*.md"))))
+def test_objects_are_accepted(given: dict[str, Any]) -> None:
     SCHEMA.validate(given)
     stored = {"uid": "u", "namespace": "n", "creationTimestamp": "2026-11-25T00:00:00Z"}
     IntercomAudit.model_validate(given | {"metadata": given["metadata"] | stored})
 
 
 def test_its_objects_show_every_mode() -> None:
-    assert {given["spec"]["mode"] for given in objects()} == {"Audit", "ManualUpdate", "Sync", "Undo"}
+    shown = {given["spec"]["mode"] for given in objects(DOCS / "operator.md")}
+    assert shown == {"Audit", "ManualUpdate", "Sync", "Undo"}
 
 
 def test_every_field_is_explained() -> None:
