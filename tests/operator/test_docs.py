@@ -44,7 +44,7 @@ def leaves(part: dict[str, Any], path: str = "") -> Iterator[str]:
             yield path + name
 
 
-@pytest.mark.parametrize("given", objects(*sorted(DOCS.glob("*.md"))))
+@pytest.mark.parametrize("given", list(objects(*sorted(DOCS.glob("*.md")))))
 def test_objects_are_accepted(given: dict[str, Any]) -> None:
     SCHEMA.validate(given)
     stored = {"uid": "u", "namespace": "n", "creationTimestamp": "2026-11-25T00:00:00Z"}
