@@ -68,6 +68,10 @@ check: $(READY) ## Lint, types, import rules, generated docs
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tools/generate_docs.py --check
 
+.PHONY: scan
+scan: $(READY) ## Let checkov look at chart and Dockerfiles; .checkov.yaml says what is not asked, and why (helm)
+	@bash tools/scan.sh
+
 .PHONY: format
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -93,6 +97,7 @@ lock: $(READY) ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=--u
 		$(COMPILE) $(UPGRADE) --extra $$program pyproject.toml -o requirements/$$program.txt; done
 	@$(COMPILE) $(UPGRADE) --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) $(UPGRADE) --group release -o requirements/release.txt
+	@$(COMPILE) $(UPGRADE) --group scan -o requirements/scan.txt
 
 .PHONY: clean
 clean: ## Remove everything that make made

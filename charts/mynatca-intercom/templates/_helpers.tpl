@@ -44,6 +44,8 @@ automountServiceAccountToken: {{ $isOperator }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
   fsGroup: 10001
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile: {type: RuntimeDefault}
