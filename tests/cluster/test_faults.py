@@ -87,7 +87,7 @@ def test_a_run_needs_no_watch(fault: Hook, namespace: Namespace, operator: Opera
 
 @pytest.mark.parametrize("blindness", ["none", "no operator", "410"])
 def test_a_job_that_is_deleted_is_lost_within_two_sweeps(blindness: str, running: Audit, operator: Operator) -> None:
-    """Or within two sweeps after its grace, for it could have been launched just now."""
+    """Or of its pod's end, or of the end of its grace, for it could have been launched just now."""
     if blindness == "no operator":
         operator.kill()
         until(lambda: not operator.is_running, "it is dead")
@@ -96,8 +96,10 @@ def test_a_job_that_is_deleted_is_lost_within_two_sweeps(blindness: str, running
         operator.proxy.fail()  # watches that are there end, too
         operator.proxy.recover()
     graced = (moment(running.status["launchTime"]) + GRACE).timestamp()
-    running.namespace.delete("jobs", running.status["jobName"])
-    until(lambda: not running.jobs, "the Job is gone")
+    job = running.status["jobName"]
+    running.namespace.delete("jobs", job)
+    of_the_job = f"batch.kubernetes.io/job-name={job}"
+    until(lambda: not running.jobs and not running.namespace.find("pods", labelSelector=of_the_job), "the Job is gone")
     lost = time.time()
     if blindness == "no operator":
         operator.start()
