@@ -147,7 +147,8 @@ class Worker:
             else:
                 await self._store.retry(job, _wait(job.attempts), reason)
                 self._told("put_off", job)
-        except LeaseLost:
+        except LeaseLost as error:
+            log.warning("a job is left to others: %s", error, extra={"contact_id": job.key})
             self._told("lease_lost", job)
         except StoreUnavailable as error:
             log.warning("the end of a job is not stored: %s", error)

@@ -68,6 +68,18 @@ def test_a_turn_tells_how_long_ago_the_last_one_ended(in_store: InStore) -> None
     in_store(scenario)
 
 
+def test_of_several_the_latest_end_counts(in_store: InStore) -> None:
+    async def scenario(store: EventStore) -> None:
+        async with store.turn("a"):
+            pass
+        async with store.turn("a", "b") as ended_ago:
+            assert ended_ago < 60
+        async with store.turn("b", "c") as ended_ago:
+            assert ended_ago < 60
+
+    in_store(scenario)
+
+
 def test_the_turn_of_a_killed_process_is_free_after_its_time(url: str) -> None:
     async def scenario() -> None:
         async with patient_store(url) as killed, patient_store(url) as store:
