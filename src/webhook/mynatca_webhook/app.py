@@ -47,7 +47,6 @@ def build_app(service: Service, bell: Bell, name: str = "mynatca-webhook") -> Ap
         name, configure_logging=False, request_class=_Request, ctx=SimpleNamespace(service=service, bell=bell)
     )
     app.config.MOTD = False
-    app.config.TOUCHUP = False
     app.config.REQUEST_MAX_SIZE = MAX_BODY_BYTES
     app.register_middleware(access.begin, "request")
     app.register_middleware(access.tell, "response")
