@@ -40,6 +40,26 @@ def test_a_bug_in_a_write_reaches_its_callers_and_stops_nobody_later() -> None:
     asyncio.run(scenario())
 
 
+def test_writes_that_are_gathered_share_a_transaction() -> None:
+    transactions: list[int] = []
+
+    async def note(_connection: Any, items: Sequence[int]) -> list[None]:
+        transactions.append(len(items))
+        return [None] * len(items)
+
+    async def scenario() -> None:
+        commits = GroupCommit(at_once, timeout_seconds=5)
+        commits.gather(0.5)
+        async with commits.running(), asyncio.TaskGroup() as writing:
+            for item in range(3):
+                writing.create_task(commits.write(note, item))
+                for _ in range(10):  # one alone would be written meanwhile
+                    await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert transactions == [3]
+
+
 def test_a_caller_does_not_wait_longer_than_it_may() -> None:
     """And what it gave up is not written later, unless its transaction was under way already."""
     written: list[int] = []

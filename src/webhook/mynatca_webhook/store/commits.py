@@ -49,9 +49,14 @@ class GroupCommit:
     def __init__(self, transact: Callable[[Work[Any]], Awaitable[Any]], timeout_seconds: float) -> None:
         self._run_in_transaction = transact
         self._timeout_seconds = timeout_seconds
+        self._gather_seconds = 0.0
         self._due: list[_Request] = []
         self._wanted = asyncio.Event()
         self._closed = False
+
+    def gather(self, seconds: float) -> None:
+        """From now on let each transaction wait so long for further writes."""
+        self._gather_seconds = seconds
 
     async def write(self, write: Write[I, R], item: I) -> R:
         """Have an item written; returns once it is durable.
@@ -92,6 +97,7 @@ class GroupCommit:
         # Ended by a flag: a transaction that is under way is not to be cancelled.
         await self._wanted.wait()
         while not self._closed:
+            await asyncio.sleep(self._gather_seconds)
             self._due = [request for request in self._due if not request.given_up]
             requests, self._due = self._due[:MAX_TOGETHER], self._due[MAX_TOGETHER:]
             try:
