@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -246,6 +247,20 @@ class TestSync:
         assert f"merged into the member's contact {user.id}" in texts(seen)
         assert table(seen)["Number"] == ANN
         assert table(opened(service, lead.id))["Last synced"].endswith("UTC")
+
+    def test_a_failure_leaves_the_contact_to_others_at_once(self, service: Service, lead: Contact) -> None:
+        """A deleted user holds the number for days; whoever tries next need not wait until the turn runs out."""
+        user = Contact("b" * 24, "user", NOW - 500, NOW - 500, external_id=ANN, archived=True, deleted=True)
+        service.sandbox.world.contacts.append(user)
+        service.sandbox.reset(service.sandbox.world)
+        service.start()
+
+        assert "Done" not in texts(used(service, lead.id, "sync"))
+
+        with closing(sqlite3.connect(service.folder / "events.db")) as store:
+            turns = [held_until for (held_until,) in store.execute("SELECT held_until FROM webhook_turns")]
+        assert turns
+        assert max(turns) <= time.time()
 
     def test_one_in_doubt_is_left_alone(self, service: Service, stranger: Contact) -> None:
         service.start()

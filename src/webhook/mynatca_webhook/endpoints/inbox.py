@@ -152,7 +152,8 @@ async def _synced(service: Service, verdict: Verdict, number: str = "") -> Told:
     known = {"contact_id": verdict.contact_id, "member_number": verdict.member_number}
     log.info("the inbox app: %s", verdict.outcome, extra=known)
     if succeeded:
-        await _note(service, verdict.contact_id)
+        service.store.note_synced(verdict.contact_id)
+    await _make_durable(service, verdict.contact_id)
     outcome: Outcome = "synced" if succeeded else "not_synced"
     said = card.done(verdict)
     if succeeded and number:
@@ -160,9 +161,8 @@ async def _synced(service: Service, verdict: Verdict, number: str = "") -> Told:
     return outcome, await _card(service, verdict.contact_id, said, entered=number)
 
 
-async def _note(service: Service, contact_id: str) -> None:
-    """Make it durable that the contact is in line, and how its writes ended."""
-    service.store.note_synced(contact_id)
+async def _make_durable(service: Service, contact_id: str) -> None:
+    """Have the store know what was noted, how the writes ended, and that the turn is over."""
     try:
         await service.store.journal.flush()
     except StoreUnavailable as error:  # what was written is written; the store has it with what it stores next
