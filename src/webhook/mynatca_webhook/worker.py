@@ -100,7 +100,7 @@ class Worker:
             try:
                 await self._turn()
             except StoreUnavailable as error:
-                log.warning("the store cannot be read: %s", error)
+                log.warning("no work can be claimed: %s", error)
                 await self._pause(POLL_SECONDS)
         await asyncio.gather(*self._running)
 
