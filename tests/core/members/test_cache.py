@@ -265,7 +265,9 @@ class TestRefresh:
     def test_readers_in_other_processes_always_find_a_whole_one(self, sandbox: Sandbox, file: Path) -> None:
         cache = filled(file, sandbox, *map(str, range(50)))
         reader = in_another_process(READ_UNTIL_TOLD, str(file))
+        assert reader.stdout
         try:
+            assert reader.stdout.readline() == "49\n"
             for _ in range(20):
                 refreshed(cache, sandbox.url)
         finally:
@@ -285,6 +287,7 @@ import select, sys
 from pathlib import Path
 from mynatca_intercom.members.cache import MemberCache
 cache, found = MemberCache(Path(sys.argv[1]), 86400), 0
+print(cache.member_with_number("49").number, flush=True)
 while not select.select([sys.stdin], [], [], 0)[0]:
     found += cache.member_with_number("49").number == "49"
 print(found)
