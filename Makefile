@@ -34,7 +34,7 @@ demo: $(READY) ## Run sync, audit and webhook service against a sandbox of 20,00
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/demo.sh
 
 .PHONY: test
-test: $(READY) ## Run the tests but tests/cluster; REQUIRE=all fails when a part is missing
+test: $(READY) ## Run the tests but those of cluster and release; REQUIRE=all fails when a part is missing
 	@REQUIRE=$(REQUIRE) $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 .PHONY: coverage
@@ -59,6 +59,10 @@ kind-up: ## Install everything with the sandbox on a kind cluster of its own, an
 .PHONY: release
 release: $(READY) ## Build chart, SBOMs, checksums and images into dist/; tools/release.sh has the settings (helm)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/release.sh
+
+.PHONY: release-test
+release-test: $(READY) ## Run tests/release: build it twice, compare, sign, verify (helm, gpg)
+	@$(BIN)/python -m pytest --numprocesses=2 tests/release $(ARGS)
 
 .PHONY: check
 check: $(READY) ## Lint, types, import rules, generated docs

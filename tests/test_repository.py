@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/*/mynatca_*") if path.is_dir())
@@ -52,3 +53,12 @@ def test_nothing_is_deleted_for_good() -> None:
     for file in ROOT.glob("src/*/mynatca_*/**/*.py"):
         if "mynatca_sandbox" not in file.parts:
             assert not deletes_contact.search(file.read_text()), file
+
+
+def test_versions_agree() -> None:
+    chart = yaml.safe_load((ROOT / "charts/mynatca-intercom/Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    released = re.search(r"^## \[(\d.*?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert released
+    assert chart["version"] == chart["appVersion"] == project["version"] == released[1]
