@@ -61,13 +61,12 @@ else
     echo "No images: there is no docker buildx, or no docker that answers."
 fi
 
-python -m venv "$work/tools"
-"$work/tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$work/requirements/release.txt"
-for program in "${programs[@]}"; do
-    # The warning is that a list of requirements does not tell who requires whom.
-    PYTHONWARNINGS=ignore "$work/tools/bin/cyclonedx-py" requirements "$work/requirements/$program.txt" \
-        --pyproject "$work/pyproject.toml" --output-reproducible --output-file "$dist/sbom-$program-$version.cdx.json"
-done
+uv venv --quiet "$work/tools"
+uv pip install --quiet --python "$work/tools" --require-hashes --requirements "$work/requirements/release.txt"
+# The warning is that a list of requirements does not tell who requires whom.
+printf '%s\n' "${programs[@]}" | PYTHONWARNINGS=ignore xargs --max-procs=0 -I PROGRAM \
+    "$work/tools/bin/cyclonedx-py" requirements "$work/requirements/PROGRAM.txt" \
+    --pyproject "$work/pyproject.toml" --output-reproducible --output-file "$dist/sbom-PROGRAM-$version.cdx.json"
 
 find "$chart" -exec touch --date "@$SOURCE_DATE_EPOCH" {} +
 sign=()

@@ -5,8 +5,8 @@ set -euo pipefail
 command -v helm >/dev/null || { echo "A scan of the chart needs helm: https://helm.sh/docs/intro/install"; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-.venv/bin/python -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/scan.txt
+.venv/bin/uv venv --quiet "$work/venv"
+.venv/bin/uv pip install --quiet --python "$work/venv" --require-hashes --requirements requirements/scan.txt
 
 mkdir "$work/objects"
 PYTHONPATH=tests .venv/bin/python - "$work/objects" <<'END'
