@@ -61,11 +61,11 @@ else
     echo "No images: there is no docker buildx, or no docker that answers."
 fi
 
-uv venv --quiet "$work/tools"
-uv pip install --quiet --python "$work/tools" --require-hashes --requirements "$work/requirements/release.txt"
+uv venv --quiet "$work/venv"
+uv pip install --quiet --python "$work/venv" --require-hashes --requirements "$work/requirements/release.txt"
 # The warning is that a list of requirements does not tell who requires whom.
 printf '%s\n' "${programs[@]}" | PYTHONWARNINGS=ignore xargs --max-procs=0 -I PROGRAM \
-    "$work/tools/bin/cyclonedx-py" requirements "$work/requirements/PROGRAM.txt" \
+    "$work/venv/bin/cyclonedx-py" requirements "$work/requirements/PROGRAM.txt" \
     --pyproject "$work/pyproject.toml" --output-reproducible --output-file "$dist/sbom-PROGRAM-$version.cdx.json"
 
 find "$chart" -exec touch --date "@$SOURCE_DATE_EPOCH" {} +
