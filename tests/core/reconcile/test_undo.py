@@ -251,6 +251,25 @@ class TestCases:
         assert new.external_id == UUIDS[0]
         assert undone.result["counts"]["left"] == 0
 
+    def test_a_user_stays_in_a_conversation_for_the_lead_that_became_part_of_it(self, runner: Runner) -> None:
+        old = contact("a", age=200, external_id="1001", email="ann@old.example.com", name="Ann Lee")
+        new = contact("b", age=100, external_id=UUIDS[0], email="ann@example.com", name="Ann Lee")
+        lead = contact("c", role="lead", external_id=UUIDS[1], email="ann@example.com", name="Ann Lee")
+        talk = Conversation("5000", [old.id, lead.id], NOW - 50, NOW - 50)
+        self.has(runner, old, new, lead, talks=(talk,))
+        run = runner.sync("--limit", "1")
+        gone = (lead.merged_into, old.archived, set(talk.contact_ids))
+
+        foreseen = runner.undo(run.folder.name, "--dry-run")
+        undone = runner.undo(run.folder.name)
+
+        assert gone == (new.id, True, {new.id})
+        assert (old.archived, set(talk.contact_ids)) == (False, {old.id, new.id})
+        for each in (foreseen, undone):
+            assert f"contact {lead.id}, which took part, is part of it for good" in {
+                row["reason"] for row in each.result["rows"]
+            }
+
     def test_a_created_contact_is_archived_and_never_deleted(self, runner: Runner) -> None:
         self.has(runner)
         run = runner.sync()

@@ -29,6 +29,7 @@ class _Line(BaseModel):
     member_number: str | None = None
     into: str | None = None
     conversation_id: str | None = None
+    beside: tuple[str, ...] = ()
     tag_id: str | None = None
     attribute: str | None = None
     before: dict[str, Any] = {}
@@ -37,7 +38,11 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of a run. `effect` is unknown when the run was killed, or no answer came, before it was told."""
+    """One write of a run.
+
+    `effect` is unknown when the run was killed, or no answer came, before it was told. `beside` are the contacts that
+    took part in a conversation when this one was attached to it.
+    """
 
     seq: int
     at: datetime
@@ -49,6 +54,7 @@ class Write:
     conversation_id: str | None
     tag_id: str | None
     attribute: str | None
+    beside: tuple[str, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
 
@@ -160,6 +166,7 @@ def _write(intent: _Line, end: _Line | None) -> Write:
         conversation_id=intent.conversation_id,
         tag_id=intent.tag_id,
         attribute=intent.attribute,
+        beside=intent.beside,
         before=intent.before,
         after=intent.after,
     )

@@ -137,7 +137,8 @@ class Retirer:
         number = _number(action)
         for conversation in action.conversations:
             if kept.id not in conversation.contact_ids:
-                await self._writer.attach(conversation.id, kept.id, number)
+                beside = conversation.contact_ids
+                await self._writer.attach(conversation.id, kept.id, number, beside=beside)
             await self._writer.detach(conversation.id, loser.id, number)
         async with self._handovers[kept.id]:
             for tag_id in await self._tags_to_add(loser, kept):

@@ -6,7 +6,7 @@
 | create | archiving | it has open work, or was written to or from since |
 | archive | unarchiving | it was merged or deleted since |
 | unarchive | archiving | it has open work |
-| attach, detach | detach, attach | it is the conversation's last contact |
+| attach, detach | detach, attach | it is the conversation's last contact, or a lead that took part was merged into it |
 | tag, untag (contacts, conversations) | untag, tag | |
 | merge, note, attribute | | always: no call takes them back |
 
@@ -121,6 +121,7 @@ class Undoer:
         self._finished = finished
         self._fatal: CredentialsRefused | OSError | None = None
         self._waiting: list[list[Write]] = []
+        self._merged: dict[str, str] = {}
         self._foreseen: set[str] = set()
         self._foreseen_fields: defaultdict[str, Fields] = defaultdict(dict)
         self.rows: list[UndoRow] = []
@@ -132,6 +133,8 @@ class Undoer:
             CredentialsRefused: Intercom lets nothing through.
             OSError: the journal cannot be written.
         """
+        writes = (write for chain in plan for write in chain)
+        self._merged = {write.contact_id or "": write.into or "" for write in writes if write.operation == "merge"}
         await self._all(plan, last=False)
         waiting, self._waiting = self._waiting, []
         await self._all(waiting, last=True)
@@ -324,6 +327,9 @@ class Undoer:
     # ---- conversations and tags
 
     async def _reverse(self, write: Write) -> None:
+        for other in write.beside:
+            if self._merged.get(other) == write.contact_id:
+                raise Left(f"contact {other}, which took part, is part of it for good")
         if self._writer is None:
             return
         contact_id, number = write.contact_id or "", write.member_number

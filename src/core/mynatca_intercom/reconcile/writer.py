@@ -4,7 +4,7 @@ Nothing is decided here; a write that fails goes up as the client's error once t
 are those that `undo` takes back.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 from mynatca_intercom.intercom.client import IntercomClient
@@ -118,11 +118,18 @@ class Writer:
 
     # ---- conversations, tags, notes
 
-    async def attach(self, conversation_id: str, contact_id: str, number: str | None) -> None:
-        """Let a contact take part in a conversation."""
+    async def attach(
+        self, conversation_id: str, contact_id: str, number: str | None, *, beside: Sequence[str] = ()
+    ) -> None:
+        """Let a contact take part in a conversation, beside the contacts that an undo has to know of."""
         call = self._client.attach_contact(conversation_id, contact_id, self._admin)
         await self._journaled(
-            "attach", call, contact_id=contact_id, conversation_id=conversation_id, member_number=number
+            "attach",
+            call,
+            contact_id=contact_id,
+            conversation_id=conversation_id,
+            beside=list(beside),
+            member_number=number,
         )
 
     async def detach(self, conversation_id: str, contact_id: str, number: str | None) -> None:
