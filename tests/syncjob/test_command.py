@@ -1,6 +1,7 @@
 """The command as a person or a Job sees it: arguments, settings, exit codes, output, signals, metrics."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.generate import WorldOptions, generate
 from mynatca_sandbox.world.model import World
 from mynatca_syncjob.__main__ import run
+from support.disk import disk
 from support.runs import Run, Runner, environment
 from support.worlds import member_row, world_of
 
@@ -153,6 +155,20 @@ class TestEndings:
         assert "make room in RUNS_DIR" in night.result["message"]
         assert 0 < created < 30
         assert created <= sum(line.startswith('{"seq"') and '"intent"' in line for line in night.journal_text)
+
+    def test_old_runs_make_room_for_the_present_one(self, runner: Runner, tmp_path: Path) -> None:
+        with disk(tmp_path / "disk", "nr_inodes=12") as runs_dir:
+            runner = Runner(runner.sandbox, runs_dir)
+            old = runner.sync(RUN_ID="old").folder
+            for file in old.iterdir():
+                os.utime(file, (0, 0))
+            while left := os.statvfs(runs_dir).f_ffree:
+                (runs_dir / f"filler-{left}").touch()
+
+            present = runner.sync(RUN_ID="present")
+
+            assert (present.exit_code, present.result["outcome"]) == (0, "done")
+            assert not old.exists()
 
     def test_credentials_refused_by_intercom(self, runner: Runner) -> None:
         night = runner.sync(INTERCOM_ACCESS_TOKEN="wrong")

@@ -1,10 +1,8 @@
 """What else stops, and for how long it may: each test is a row of the table in docs/webhook.md."""
 
-import os
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,6 +12,7 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.server import Sandbox
 from mynatca_sandbox.world.model import Contact, Conversation
 from mynatca_sandbox.world.workspace import VERIFICATION
+from support.disk import disk
 from support.ports import free_port
 from support.runs import Runner
 from support.webhook_service import ANN, TAG, Service, children, notification, subscribed, wait_until
@@ -61,24 +60,10 @@ def test_both_databases_are_down(service: Service, lead: Contact) -> None:
 # ---- a full disk
 
 
-@contextmanager
-def tmpfs(folder: Path) -> Iterator[None]:
-    """A disk of 4 MiB of its own at a folder."""
-    subprocess.run(["/usr/bin/mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["/usr/bin/umount", "--lazy", folder], check=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a small disk."""
-    if os.geteuid() != 0:
-        pytest.skip("only root mounts a disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with tmpfs(folder):
+    """A folder on a disk of 4 MiB."""
+    with disk(tmp_path / "disk", "size=4m") as folder:
         yield folder
 
 

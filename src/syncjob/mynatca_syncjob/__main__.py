@@ -18,7 +18,7 @@ from rich.console import Console
 
 from mynatca_intercom import logs
 from mynatca_intercom.members.directory import Directory, open_directory
-from mynatca_intercom.reconcile.run_folder import Request, RunFolder
+from mynatca_intercom.reconcile.run_folder import Request, RunFolder, forget_old_runs
 from mynatca_intercom.settings import (
     IntercomSettings,
     MemberSettings,
@@ -184,14 +184,13 @@ class Command:
 
     def _folder(self, run_id: str) -> RunFolder:
         try:
-            folder = RunFolder(self._settings.runs_dir, run_id)
-            folder.forget_old(self._settings.keep_days)
+            forget_old_runs(self._settings.runs_dir, self._settings.keep_days, run_id)
+            return RunFolder(self._settings.runs_dir, run_id)
         except OSError as error:
             raise SettingsError(
                 f"RUNS_DIR cannot be {str(self._settings.runs_dir)!r}: {error.strerror}. Name a folder that can be "
                 "written, for example RUNS_DIR=/var/lib/mynatca-intercom/runs."
             ) from None
-        return folder
 
     def _carry_out(
         self, work: Work, result: Result, folder: RunFolder, write_files: Callable[[], None] = lambda: None

@@ -15,7 +15,7 @@ from mynatca_intercom.intercom.contact import Contact
 from mynatca_intercom.intercom.conversation import Conversation
 from mynatca_intercom.members.member import Member
 from mynatca_intercom.reconcile.plan import Action, Case, Finding, Plan, Scope
-from mynatca_intercom.reconcile.run_folder import Request, RunFolder, plan_lines
+from mynatca_intercom.reconcile.run_folder import Request, RunFolder, forget_old_runs, plan_lines
 
 ADA = Member("1001", "Ada Núñez", "ada@union.example", None, "Current Member", "GL", "ZAU", None)
 PLAN = Plan(
@@ -279,7 +279,7 @@ class TestForgetting:
     def test_a_run_that_left_nothing_newer_is_removed_whole(self, tmp_path: Path) -> None:
         old = self.left_behind(tmp_path, "old", journal=self.OLD, plan=self.OLD, result=self.OLD, report=0)
 
-        RunFolder(tmp_path, "now").forget_old(9)
+        forget_old_runs(tmp_path, 9, "now")
 
         assert not old.exists()
 
@@ -287,7 +287,7 @@ class TestForgetting:
         """A retry goes on in the journal days later."""
         kept = self.left_behind(tmp_path, "kept", journal=self.OLD, plan=self.OLD, result=8 * 86_400)
 
-        RunFolder(tmp_path, "now").forget_old(9)
+        forget_old_runs(tmp_path, 9, "now")
 
         assert kept.exists()
 
@@ -295,7 +295,7 @@ class TestForgetting:
     def test_one_old_trace_of_any_kind_is_enough(self, tmp_path: Path, trace: str) -> None:
         old = self.left_behind(tmp_path, "old", **{trace: self.OLD})
 
-        RunFolder(tmp_path, "now").forget_old(9)
+        forget_old_runs(tmp_path, 9, "now")
 
         assert not old.exists()
 
@@ -304,7 +304,7 @@ class TestForgetting:
         (tmp_path / "note.txt").touch()
         os.utime(tmp_path / "note.txt", (0, 0))
 
-        RunFolder(tmp_path, "now").forget_old(1)
+        forget_old_runs(tmp_path, 1, "now")
 
         assert (other / "holiday.jpg").exists()
         assert (tmp_path / "note.txt").exists()
@@ -312,7 +312,7 @@ class TestForgetting:
     def test_the_present_run_stays_however_old_its_first_attempt_is(self, tmp_path: Path) -> None:
         own = self.left_behind(tmp_path, "now", journal=self.OLD)
 
-        RunFolder(tmp_path, "now").forget_old(1)
+        forget_old_runs(tmp_path, 1, "now")
 
         assert own.exists()
 

@@ -55,6 +55,21 @@ class Request(BaseModel):
     undone: str | None = None
 
 
+def forget_old_runs(runs_dir: Path, days: int, present: str) -> None:
+    """Remove the folders of runs that left nothing newer than so many days; other folders are not touched.
+
+    To be called before the present run has its folder, which a full volume may have no room for.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    limit = time.time() - days * 86_400
+    for folder in runs_dir.iterdir() if runs_dir.exists() else ():
+        traces = [file for name in _TRACES if (file := folder / name).is_file()]
+        if folder.name != present and traces and all(file.stat().st_mtime < limit for file in traces):
+            shutil.rmtree(folder)
+
+
 class RunFolder:
     """`RUNS_DIR/<run id>/`; a retry of the same run finds and continues its folder.
 
@@ -89,14 +104,6 @@ class RunFolder:
     def write_report(self, page: str) -> None:
         """Store the report for people."""
         _write(self.report, [page])
-
-    def forget_old(self, days: int) -> None:
-        """Remove the folders of runs that left nothing newer than so many days; other folders are not touched."""
-        limit = time.time() - days * 86_400
-        for folder in self._runs_dir.iterdir():
-            traces = [file for name in _TRACES if (file := folder / name).is_file()]
-            if folder != self.path and traces and all(file.stat().st_mtime < limit for file in traces):
-                shutil.rmtree(folder)
 
     def members_of_last_run(self, kind: str) -> int | None:
         """Members that the last other run of this kind that went through read; None without such a run."""
