@@ -47,6 +47,7 @@ OUTCOME = f"{OPERATOR}last_run_succeeded{NIGHT}"
 CONCURRENT = f"{OPERATOR}last_run_concurrent{NIGHT}"
 RUNNING = f"{OPERATOR}nightly_running"
 CRON = "kube_cronjob_"
+RUN_START = "mynatca_intercom_run_start_timestamp_seconds"
 
 CASES: dict[str, Case] = {
     # Steps of ten minutes: a success at 0, the next one after 40 hours, and an operator that is away in between.
@@ -70,7 +71,8 @@ CASES: dict[str, Case] = {
     ),
     "SyncNeverSucceeded": Case(
         guilty={CONCURRENT: "0x300", SUCCESS: "_x220 132000x80"},
-        innocent={CONCURRENT: "0x300", SUCCESS: "0x300"},
+        # The operator is away.
+        innocent={CONCURRENT: "0x150", SUCCESS: "0x150"},
         quiet=150,
         fires=165,
         clears=240,
@@ -119,7 +121,11 @@ CASES: dict[str, Case] = {
         covered="OperatorDown",
     ),
     "SyncSlow": Case(
-        guilty={DURATION: "1000x150 2100x50 1000x20"},
+        # The operator's pod is replaced in the meantime.
+        guilty={
+            f'{OPERATOR}last_run_duration_seconds{{kind="NightlySync",pod="a"}}': "1000x140 stale",
+            f'{OPERATOR}last_run_duration_seconds{{kind="NightlySync",pod="b"}}': "_x141 1000x8 2100x50 1000x20",
+        },
         # Twice as long as usual, and still short.
         innocent={DURATION: "500x150 1500x50 500x20"},
         quiet=150,
@@ -129,8 +135,12 @@ CASES: dict[str, Case] = {
         step="1h",
     ),
     "SyncOverrunning": Case(
-        guilty={'mynatca_intercom_run_start_timestamp_seconds{kind="sync",pod="a"}': "0x320 stale"},
-        innocent={'mynatca_intercom_run_start_timestamp_seconds{kind="sync",pod="a"}': "_x60 3600x60 stale"},
+        guilty={f'{RUN_START}{{kind="sync",pod="FULLNAME-nightly-29401-x"}}': "0x320 stale"},
+        # An IntercomAudit's has a deadline of its own.
+        innocent={
+            f'{RUN_START}{{kind="sync",pod="FULLNAME-nightly-29401-x"}}': "_x60 3600x60 stale",
+            f'{RUN_START}{{kind="sync",pod="late-run-1-x"}}': "0x320 stale",
+        },
         quiet=285,
         fires=292,
         clears=330,
@@ -166,9 +176,11 @@ CASES: dict[str, Case] = {
             f'{CRON}status_last_successful_time{{cronjob="FULLNAME-sweep"}}': "_x150 9000x50",
             f'{CRON}spec_suspend{{cronjob="FULLNAME-sweep"}}': "0x200",
         },
+        # It was at rest from its installation on.
         innocent={
             f'{CRON}created{{cronjob="FULLNAME-sweep"}}': "0x200",
-            f'{CRON}spec_suspend{{cronjob="FULLNAME-sweep"}}': "1x200",
+            f'{CRON}status_last_successful_time{{cronjob="FULLNAME-sweep"}}': "_x140 8400x59",
+            f'{CRON}spec_suspend{{cronjob="FULLNAME-sweep"}}': "1x115 0x84",
         },
         quiet=119,
         fires=128,
@@ -352,10 +364,10 @@ CASES: dict[str, Case] = {
         covered="OperatorDown",
     ),
     "AuditStuck": Case(
-        guilty={f"{OPERATOR}longest_run_seconds": "0+600x60 0x20"},
-        innocent={f"{OPERATOR}longest_run_seconds": "0+600x36 0+600x36"},
-        quiet=50,
-        fires=58,
+        guilty={f"{OPERATOR}overdue_seconds": "0x20 0+600x40 0x20"},
+        innocent={f"{OPERATOR}overdue_seconds": "0x20 0+600x3 0x60"},
+        quiet=24,
+        fires=30,
         clears=65,
         covered="OperatorDown",
         step="10m",

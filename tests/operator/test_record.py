@@ -40,6 +40,13 @@ def ended(
     return IntercomAudit(metadata=metadata, spec=Spec(mode=mode, dry_run=dry_run), status=status)
 
 
+def going_on(uid: str, phase: Phase, hours: int, *, deadline: int | None = None) -> IntercomAudit:
+    """An IntercomAudit whose run was launched so many hours ago, with a deadline in hours."""
+    spec = Spec(mode="Audit", active_deadline_seconds=deadline and deadline * 3600)
+    status = Status(phase=phase, launch_time=NOW - timedelta(hours=hours))
+    return ended(uid).model_copy(update={"spec": spec, "status": status})
+
+
 def night(uid: str, **changes: object) -> RunJob:
     return replace(RunJob(name=uid, uid=uid, owner_uid="cron", created_at=NOW - timedelta(hours=1)), **changes)  # type: ignore[arg-type]
 
@@ -49,7 +56,7 @@ def world(*audits: IntercomAudit, nightly: tuple[RunJob, ...] = (), jobs: tuple[
 
 
 def samples(record: Record, seen: World) -> dict[str, float]:
-    registry, exporter = CollectorRegistry(), Exporter()
+    registry, exporter = CollectorRegistry(), Exporter(4 * 3600)
     registry.register(exporter)
     exporter.show(seen, record)
     text = generate_latest(registry).decode()
@@ -153,12 +160,17 @@ def test_all_outcomes_of_all_kinds_stand_at_zero_from_the_start() -> None:
 
 
 def test_a_run_that_does_not_end_is_seen_to_grow_old() -> None:
-    def going_on(uid: str, phase: Phase, hours: int) -> IntercomAudit:
-        audit = ended(uid)
-        status = Status(phase=phase, launch_time=NOW - timedelta(hours=hours))
-        return audit.model_copy(update={"status": status})
-
     seen = world(going_on("a", "Running", 3), going_on("b", "Planning", 5), going_on("c", "AwaitingApproval", 90))
 
     assert samples(Record(), seen)["longest_run_seconds[]"] == 5 * 3600
     assert samples(Record(), world(ended("a")))["longest_run_seconds[]"] == 0
+
+
+def test_a_run_is_overdue_by_its_own_deadline_or_else_by_that_of_all() -> None:
+    def overdue(*audits: IntercomAudit) -> float:
+        return samples(Record(), world(*audits))["overdue_seconds[]"]
+
+    assert overdue(going_on("a", "Running", 5)) == 3600
+    assert overdue(going_on("a", "Running", 5, deadline=6)) == 0
+    assert overdue(going_on("a", "Running", 3), going_on("b", "Running", 3, deadline=1)) == 2 * 3600
+    assert overdue(ended("a"), going_on("c", "AwaitingApproval", 90)) == 0

@@ -116,7 +116,7 @@ async def _operate(settings: OperatorSettings, template: dict[str, Any]) -> int:
         await ensure_served(api)
         await ensure_current(api)
         pods = await stack.enter_async_context(aiohttp.ClientSession())
-        exporter = Exporter()
+        exporter = Exporter(template["spec"].get("activeDeadlineSeconds", math.inf))
         registry = CollectorRegistry()
         registry.register(exporter)
         cluster = Cluster(api, pods, settings, template)

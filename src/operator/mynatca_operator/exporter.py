@@ -1,5 +1,6 @@
 """The operator's metrics, computed at each scrape from the last sweep and the record: a restart loses none."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,9 +26,14 @@ COUNTS = (
 
 
 class Exporter(Collector):
-    """Exports what the last sweep saw; nothing before the first."""
+    """Exports what the last sweep saw; nothing before the first.
 
-    def __init__(self) -> None:
+    Args:
+        deadline_seconds: how long a run may take whose IntercomAudit does not say.
+    """
+
+    def __init__(self, deadline_seconds: float = math.inf) -> None:
+        self._deadline_seconds = deadline_seconds
         self._seen: tuple[World, Record, int] | None = None
 
     def show(self, world: World, record: Record, put_off: int = 0) -> None:
@@ -38,14 +44,14 @@ class Exporter(Collector):
         """The metrics of a scrape; a constant number of series, whatever the number of objects."""
         if self._seen is None:
             return
-        yield from _families(*self._seen)
+        yield from _families(*self._seen, self._deadline_seconds)
 
     def describe(self) -> Iterator[Metric]:
         """All metrics that there are, without their values."""
-        return _families(World(datetime.fromtimestamp(0, UTC), {}), Record(), 0)
+        return _families(World(datetime.fromtimestamp(0, UTC), {}), Record(), 0, self._deadline_seconds)
 
 
-def _families(world: World, record: Record, put_off: int) -> Iterator[Metric]:
+def _families(world: World, record: Record, put_off: int, deadline_seconds: float) -> Iterator[Metric]:
     yield _gauge("last_sweep_timestamp_seconds", "When everything was last looked at.", world.now.timestamp())
     yield _gauge("put_off", "IntercomAudits that the last look left to the next one: a call failed.", put_off)
     yield _gauge("unfit_audits", "IntercomAudits that do not fit this version and are left out.", len(world.unfit))
@@ -53,7 +59,12 @@ def _families(world: World, record: Record, put_off: int) -> Iterator[Metric]:
     yield _gauge(
         "longest_run_seconds",
         "Time since the launch of that Job of an IntercomAudit that goes on the longest; 0 while none does.",
-        max((seconds for audit in world.audits.values() if (seconds := _running_for(audit, world.now))), default=0),
+        max((_running_for(audit, world.now) for audit in world.audits.values()), default=0),
+    )
+    yield _gauge(
+        "overdue_seconds",
+        "How far that Job of an IntercomAudit is past its deadline that is the furthest; 0 while none is.",
+        max((_overdue(audit, world.now, deadline_seconds) for audit in world.audits.values()), default=0),
     )
     yield _objects(world)
     yield from _last_runs(record)
@@ -70,6 +81,10 @@ def _running_for(audit: IntercomAudit, now: datetime) -> float:
     launched = audit.status.launch_time
     goes_on = audit.status.phase in ("Pending", "Planning", "Running")
     return (now - launched).total_seconds() if launched and goes_on else 0
+
+
+def _overdue(audit: IntercomAudit, now: datetime, deadline_seconds: float) -> float:
+    return max(_running_for(audit, now) - (audit.spec.active_deadline_seconds or deadline_seconds), 0)
 
 
 def _objects(world: World) -> Metric:
