@@ -1,4 +1,4 @@
-"""NetworkPolicies let through what the chart offers and needs, and the API server is the operator's alone."""
+"""NetworkPolicies let through what the chart offers and needs, and the API server is the operator's."""
 
 import itertools
 from collections.abc import Iterator
@@ -156,11 +156,16 @@ def test_all_parts_that_speak_to_others_can_ask_for_names(values: Values) -> Non
 )
 def test_programs_reach_what_their_settings_name(values: Values, expected: set[int]) -> None:
     objects = render(values)
-    for part in ("webhook", "run", "test"):
-        assert ways_out(objects, part) == expected
+    assert ways_out(objects, "webhook") == expected
+    for part in ("run", "test"):
+        assert ways_out(objects, part) == expected - {5432}
 
 
-def test_the_api_server_is_the_operators_alone() -> None:
+def test_the_api_server_is_the_operators_alone_where_its_port_tells_it_from_intercom() -> None:
+    default = render(SANDBOX)
+    assert ways_out(default, "operator") == {53, 443, 6443}
+    for part in ("webhook", "run", "test", "sandbox"):
+        assert 6443 not in ways_out(default, part)
     objects = render(merged(SANDBOX, {"networkPolicy": {"apiServerPorts": [16443]}}))
     assert ways_out(objects, "operator") == {53, 16443}
     for part in ("webhook", "run", "test", "sandbox"):

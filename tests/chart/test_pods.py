@@ -26,7 +26,7 @@ from mynatca_operator.settings import OperatorSettings
 from mynatca_syncjob.arguments import parser
 from support.chart_cases import CASES, EVERYTHING_ON, EXISTING_SECRET, POSTGRESQL, Values, merged
 from support.helm import SANDBOX, render
-from support.manifests import RUNS, Manifest, Pod, find, of_kind, operator_jobs, pods
+from support.manifests import RUNS, Manifest, Pod, find, of_kind, operator_jobs, pods, selects
 from support.pod_security import breaches
 
 each_case = pytest.mark.parametrize("values", CASES.values(), ids=CASES)
@@ -170,15 +170,15 @@ def test_the_operators_jobs_are_those_of_the_nightly_sync() -> None:
 @pytest.mark.parametrize("mode", ["ReadWriteOnce", "ReadWriteMany"])
 def test_runs_share_a_node_only_if_the_volume_makes_them(mode: str) -> None:
     objects = render(merged(EXISTING_SECRET, {"runs": {"persistence": {"accessMode": mode}}}))
-    runs = [pod for pod in pods(objects) if pod.part == "run"]
+    runs = [pod for pod in pods(objects) if pod.part in ("run", "volume")]
     assert find(objects, "PersistentVolumeClaim", "-runs")["spec"]["accessModes"] == [mode]
-    assert len(runs) == 2 + len(RUNS)
+    assert len(runs) == 2 + len(RUNS) + 1
     for pod in runs:
         assert ("affinity" in pod.spec) == (mode == "ReadWriteOnce"), pod
         if "affinity" in pod.spec:
             (term,) = pod.spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
             # It holds for the pod itself, or the first one would never start.
-            assert term["labelSelector"]["matchLabels"].items() <= pod.labels.items()
+            assert all(selects(term["labelSelector"], each.labels) for each in runs)
 
 
 def test_a_volume_that_is_there_is_used() -> None:

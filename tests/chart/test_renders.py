@@ -202,11 +202,21 @@ def test_it_can_be_a_part_of_another_chart(parent: Chart) -> None:
 
 def test_the_notes_lead_on() -> None:
     assert "helm test natca --namespace intercom" in notes(EXISTING_SECRET)
-    assert "create job first-night --from=cronjob/natca-mynatca-intercom-nightly" in notes(EXISTING_SECRET)
+    now = "create job first-night --from=cronjob/natca-mynatca-intercom-nightly"
+    look = notes(EXISTING_SECRET).partition("spec: {mode: Sync, dryRun: true}")
+    assert now not in look[0]
+    assert now in look[2]
+    at_rest = notes(merged(EXISTING_SECRET, {"nightly": {"suspend": True}}))
+    assert now not in at_rest
+    assert "--set nightly.suspend=false" in at_rest
     assert "/_sandbox/inbox" in notes(SANDBOX)
     assert "https://i.example.org/api/intercom/webhook" in notes(CASES["ingress"])
     assert "first-night" not in notes(merged(EXISTING_SECRET, ALL_PARTS_OFF))
     assert "Use secret.existingSecret for good." in notes(CASES["inline-secret"])
+    alerts = {"prometheusRule": {"enabled": True}}
+    scraped = {**alerts, "podMonitor": {"enabled": True}}
+    assert "fire for ever" in notes(merged(SANDBOX, {"monitoring": alerts}))
+    assert "fire for ever" not in notes(merged(SANDBOX, {"monitoring": scraped}))
 
 
 @each_case
@@ -226,6 +236,24 @@ def test_the_custom_resource_is_the_one_of_the_code_and_is_kept() -> None:
     assert written["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     labels = made["metadata"]["labels"]
     assert made == {**written, "metadata": {**written["metadata"], "labels": labels}}
+
+
+def test_releases_of_one_name_share_a_namespace_for_monitoring() -> None:
+    monitoring = {
+        "monitoring": {
+            part: {"enabled": True, "namespace": "shared"} for part in ("podMonitor", "prometheusRule", "dashboards")
+        }
+    }
+    made = [
+        {
+            title(each)
+            for each in render(merged(SANDBOX, monitoring), namespace=namespace)
+            if each["metadata"].get("namespace") == "shared"
+        }
+        for namespace in ("staging", "production")
+    ]
+    assert len(made[0]) == len(made[1]) == 6
+    assert made[0].isdisjoint(made[1])
 
 
 def test_the_custom_resource_can_go_with_the_release() -> None:

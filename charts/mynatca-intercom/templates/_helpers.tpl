@@ -63,6 +63,19 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* With a volume that one node can mount, all that mounts the run folders goes where the first one went. */}}
+{{- define "mynatca.besideRuns" -}}
+{{- if eq .Values.runs.persistence.accessMode "ReadWriteOnce" -}}
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {{- omit (include "mynatca.selector" (list . "") | fromYaml) "app.kubernetes.io/component" | toYaml | nindent 12 }}
+          matchExpressions: [{key: app.kubernetes.io/component, operator: In, values: [run, volume]}]
+{{- end -}}
+{{- end -}}
+
 {{/* What all containers have in common. Call with (list . "webhook" resources), the program's name. */}}
 {{- define "mynatca.container" -}}
 {{- $root := index . 0 -}}
@@ -73,6 +86,14 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
 resources: {{- toYaml (index . 2) | nindent 2 }}
+{{- end -}}
+
+{{/* Name of an object for Prometheus or Grafana; in a namespace that releases share, it begins with the release's own.
+     Call with (list . namespace). */}}
+{{- define "mynatca.monitoringName" -}}
+{{- $root := index . 0 -}}
+{{- $shared := and (index . 1) (ne (index . 1) $root.Release.Namespace) -}}
+{{- ternary (printf "%s-" $root.Release.Namespace) "" (not (not $shared)) }}{{ include "mynatca.fullname" $root }}
 {{- end -}}
 
 {{/* The Secret with all secret settings. */}}

@@ -6,6 +6,7 @@ kopf watches and wakes; `sweep` looks and decides. So nothing rests on an event,
 import argparse
 import asyncio
 import logging
+import math
 import os
 import ssl
 import sys

@@ -71,7 +71,7 @@ class OperatorSettings(Settings):
     max_failed_rows: str = Field(
         "1%",
         alias="MAX_FAILED_ROWS",
-        pattern=r"^\d+(\.\d+)?%?$",
+        pattern=r"^(\d+|\d{1,2}(\.\d+)?%)$",
         description="Rows that may fail in a run, as a number or a share, before it counts as failed.",
         examples=["1%"],
     )

@@ -31,15 +31,7 @@ spec:
       restartPolicy: Never
       # SIGTERM ends a run between two actions; one may wait long for its answer.
       terminationGracePeriodSeconds: 60
-      {{- if eq $root.Values.runs.persistence.accessMode "ReadWriteOnce" }}
-      # A volume that one node can mount: all runs go where the first one went.
-      affinity:
-        podAffinity:
-          requiredDuringSchedulingIgnoredDuringExecution:
-            - topologyKey: kubernetes.io/hostname
-              labelSelector:
-                matchLabels: {{- include "mynatca.selector" (list $root "run") | nindent 18 }}
-      {{- end }}
+      {{- include "mynatca.besideRuns" $root | nindent 6 }}
       containers:
         - name: syncjob
           {{- include "mynatca.container" (list $root "syncjob" $root.Values.runs.resources) | nindent 10 }}
