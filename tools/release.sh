@@ -2,6 +2,8 @@
 # Builds a release of the commit that is checked out, changes that are not committed left out, into dist/: the chart, an
 # SBOM of each program, checksums, and the images where docker buildx can build them. Settings, all optional:
 #   REGISTRY           push the images there, as in ghcr.io/owner/mynatca-intercom; the chart then names their digests
+#   SOURCE_URL         address of the repository, as in https://github.com/owner/mynatca-intercom; alerts then link to its
+#                      runbooks of this version, and images name it
 #   PLATFORMS          what images are built for: linux/amd64,linux/arm64
 #   SIGN_KEY           name of the GPG key that the chart's provenance is signed with
 #   PASSPHRASE_FILE    file with that key's passphrase
@@ -35,6 +37,7 @@ build_image() { # PROGRAM
     [ -z "${REGISTRY:-}" ] || output="type=image,push=true,oci-mediatypes=true"
     docker buildx build --builder "$builder" --platform "${PLATFORMS:-linux/amd64,linux/arm64}" \
         --file "$work/images/$1/Dockerfile" --tag "${REGISTRY:-mynatca-intercom}/$1:$version" \
+        ${SOURCE_URL:+--label "org.opencontainers.image.source=$SOURCE_URL"} \
         --label "org.opencontainers.image.version=$version" --label "org.opencontainers.image.revision=$revision" \
         --provenance mode=max --sbom true --metadata-file "$work/$1.json" \
         --output "$output,rewrite-timestamp=true" "$work"
@@ -68,6 +71,11 @@ printf '%s\n' "${programs[@]}" | PYTHONWARNINGS=ignore xargs --max-procs=0 -I PR
     "$work/venv/bin/cyclonedx-py" requirements "$work/requirements/PROGRAM.txt" \
     --pyproject "$work/pyproject.toml" --output-reproducible --output-file "$dist/sbom-PROGRAM-$version.cdx.json"
 
+if [ -n "${SOURCE_URL:-}" ]; then
+    runbooks=${SOURCE_URL%/}/blob/v$version/docs/runbooks
+    sed -i "s|^    runbookUrl: docs/runbooks$|    runbookUrl: $runbooks|" "$chart/values.yaml"
+    grep -qx "    runbookUrl: $runbooks" "$chart/values.yaml" || { echo "The chart has no place for SOURCE_URL."; exit 1; }
+fi
 find "$chart" -exec touch --date "@$SOURCE_DATE_EPOCH" {} +
 sign=()
 if [ -n "${SIGN_KEY:-}" ]; then

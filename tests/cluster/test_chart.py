@@ -69,6 +69,12 @@ def test_it_is_ready_when_helm_says_so(release: Release, figure: Callable[[str, 
     assert ready == {"mynatca-operator": 1, "mynatca-sandbox": 1, "mynatca-webhook": 1}
 
 
+@pytest.mark.parametrize("part", ["webhook", "operator", "sandbox"])
+def test_nothing_can_be_installed_into_a_pod(release: Release, part: str) -> None:
+    look = "command -v pip pip3 gcc cc uv; for p in /venv/bin/python python3; do $p -c 'import pip' 2>/dev/null && echo $p; done; true"
+    assert release.namespace.kubectl("exec", f"deployment/mynatca-{part}", "--", "sh", "-c", look) == ""
+
+
 def test_it_finds_itself_well(release: Release) -> None:
     assert "Phase:          Succeeded" in release.helm("test", "--timeout=3m")
 

@@ -61,6 +61,16 @@ def test_each_program_has_an_sbom_of_all_that_is_pinned(released: Path) -> None:
         assert sorted((each["name"], each["version"]) for each in bom["components"]) == sorted(pinned)
 
 
+def test_alerts_of_a_release_link_to_its_own_runbooks(checkout: Path) -> None:
+    dist = release(checkout, SOURCE_URL="https://example.org/natca/")
+
+    with tarfile.open(next(dist.glob("*.tgz"))) as package:
+        file = package.extractfile("mynatca-intercom/values.yaml")
+        assert file
+        version = next(dist.glob("*.tgz")).stem.removeprefix("mynatca-intercom-")
+        assert f"runbookUrl: https://example.org/natca/blob/v{version}/docs/runbooks\n" in file.read().decode()
+
+
 @pytest.fixture
 def keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of GPG's own, whose agent ends with the test."""
