@@ -71,7 +71,8 @@ def test_it_is_ready_when_helm_says_so(release: Release, figure: Callable[[str, 
 
 @pytest.mark.parametrize("part", ["webhook", "operator", "sandbox"])
 def test_nothing_can_be_installed_into_a_pod(release: Release, part: str) -> None:
-    look = "command -v pip pip3 gcc cc uv; for p in /venv/bin/python python3; do $p -c 'import pip' 2>/dev/null && echo $p; done; true"
+    pip = "for python in /venv/bin/python python3; do $python -c 'import pip' 2>/dev/null && echo $python; done"
+    look = f"command -v pip pip3 uv gcc cc; {pip}; true"
     assert release.namespace.kubectl("exec", f"deployment/mynatca-{part}", "--", "sh", "-c", look) == ""
 
 

@@ -368,6 +368,46 @@ def test_a_nightly_sync_that_starts_during_a_run_is_noted() -> None:
     assert case.reason("ConcurrentRun") == "NightlySync"
 
 
+def test_a_run_whose_job_is_held_yet_waits_for_a_nightly_sync() -> None:
+    case = Case()
+    case.cluster.sweep()
+    held = case.job
+    assert case.cluster.jobs[held].held
+    case.cluster.nightly["n"] = RunJob("n", "n", "cronjob", case.cluster.now)
+    assert (case.sweep(), case.reason("Waiting")) == ("Waiting", "Stopping")
+    assert case.cluster.jobs[held].deleting
+    case.cluster.vanishes(held)
+    assert (case.sweep(), case.reason("Waiting")) == ("Waiting", "NightlySync")
+    case.cluster.nightly.clear()
+    assert case.sweep() == "Pending"
+    assert list(case.cluster.jobs) == [case.job] != [held]
+
+
+def test_a_nightly_sync_that_came_and_went_between_two_looks_is_noted() -> None:
+    case = Case().runs()
+    case.cluster.now += timedelta(seconds=5)
+    night = RunJob("n", "n", "cronjob", case.cluster.now)
+    case.cluster.now += timedelta(seconds=25)
+    case.cluster.nightly["n"] = replace(night, state="complete", ended_at=case.cluster.now)
+    case.cluster.now += timedelta(seconds=60)
+    case.cluster.completes(case.job)
+    assert case.sweep() == "Complete"
+    assert case.reason("ConcurrentRun") == "NightlySync"
+
+
+@pytest.mark.parametrize(("began", "ended"), [(-60, -30), (70, 80)])
+def test_a_nightly_sync_before_or_after_a_run_is_not_beside_it(began: int, ended: int) -> None:
+    case = Case().runs()
+    start = case.cluster.now
+    case.cluster.now += timedelta(seconds=60)
+    case.cluster.completes(case.job)
+    moments = start + timedelta(seconds=began), start + timedelta(seconds=ended)
+    case.cluster.nightly["n"] = RunJob("n", "n", "cronjob", moments[0], state="complete", ended_at=moments[1])
+    case.cluster.now += timedelta(seconds=60)
+    assert case.sweep() == "Complete"
+    assert case.audit.status.condition("ConcurrentRun") is None
+
+
 def test_dry_runs_and_plans_wait_for_nobody() -> None:
     case = Case().runs()
     case.cluster.nightly["n"] = RunJob("n", "n", "cronjob", case.cluster.now)

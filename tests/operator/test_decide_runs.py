@@ -48,6 +48,8 @@ def is_right(before: IntercomAudit, world: World, decision: Decision) -> None:
         assert launches == []
     if before.status.is_terminal:
         assert timeless(status) == timeless(before.status), "what has ended changes"
+    if after.writes and any(isinstance(action, Release) for action in decision.actions):
+        assert world.nightly_now == (), "let go while the nightly sync runs"
     for launch in launches:
         assert len(launch.job_name) <= 63
         assert DNS_LABEL.fullmatch(launch.job_name)

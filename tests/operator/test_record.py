@@ -130,6 +130,21 @@ def test_a_night_beside_a_writing_run_says_so() -> None:
     assert record.kinds["NightlySync"].last.concurrent
 
 
+def test_a_night_that_came_and_went_beside_a_run_between_two_looks_says_so() -> None:
+    begun = NOW - timedelta(minutes=30)
+    audit_job = RunJob(name="a-run-1", uid="j", owner_uid="a", created_at=begun)
+    between = night("n", created_at=begun + timedelta(minutes=5), state="complete", ended_at=NOW)
+    before = night("m", created_at=begun - timedelta(minutes=9), state="complete", ended_at=NOW - timedelta(hours=2))
+
+    record = updated(Record(), world(nightly=(before, between), jobs=(audit_job,)))
+    alone = updated(Record(), world(nightly=(before,), jobs=(audit_job,)))
+
+    assert record.kinds["NightlySync"].last is not None
+    assert record.kinds["NightlySync"].last.concurrent
+    assert alone.kinds["NightlySync"].last is not None
+    assert not alone.kinds["NightlySync"].last.concurrent
+
+
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.booleans()), max_size=12))
 def test_no_order_or_repetition_of_looks_counts_twice(looks: list[tuple[str, bool]]) -> None:
     """An object is seen, perhaps with a restart before; once gone it never comes back."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -495,6 +496,11 @@ def plan(desk: Desk, api: ApiServer) -> Object:
     return status
 
 
+def page(run_id: str, digit: str) -> str:
+    """The beginning of a plan whose digest is of one digit."""
+    return json.dumps({"run_id": run_id, "plan_digest": digit * 64, "actions_total": 0, "actions": []})
+
+
 def planned(desk: Desk, api: ApiServer) -> Object:
     """Its status once the plan's Job has ended."""
     status = api.status("a")
@@ -505,23 +511,38 @@ def planned(desk: Desk, api: ApiServer) -> Object:
 
 
 def test_the_beginning_of_a_plan_is_kept_before_its_pod_is_let_go(desk: Desk, api: ApiServer, pod: RunPod) -> None:
-    run_id = plan(desk, api)["runId"]
-    pod.pages["/plan"] = json.dumps({"run_id": run_id, "actions_total": 0, "actions": []})
+    pod.pages["/plan"] = page(plan(desk, api)["runId"], "0")
     api.fail("create configmaps", 500, times=1)
     desk.look()
     assert not pod.kept
     desk.restart()
     desk.look()
     assert pod.kept
-    assert api.get("configmaps", run_id)["data"] == {"plan.json": pod.pages["/plan"]}
-    assert planned(desk, api)["planConfigMap"] == run_id
+    kept = planned(desk, api)["planConfigMap"]
+    assert api.get("configmaps", kept)["data"] == {"plan.json": pod.pages["/plan"]}
+
+
+def test_the_beginning_that_is_shown_is_of_the_plan_that_is_approved(desk: Desk, api: ApiServer, pod: RunPod) -> None:
+    """Of two attempts at a plan, each has a plan of its own."""
+    run_id = plan(desk, api)["runId"]
+    pod.pages["/plan"] = page(run_id, "1")
+    api.change(PLURAL, "a", lambda stored: stored["spec"].update(suspend=True))
+    desk.look(2)
+    for each in api.list("pods"):
+        api.vanish("pods", each["metadata"]["name"])
+    api.change(PLURAL, "a", lambda stored: stored["spec"].update(suspend=False))
+    desk.look(4)
+    api.run_job(api.status("a")["jobName"])
+    pod.pages["/plan"] = page(run_id, "0")
+    desk.look()
+    kept = planned(desk, api)["planConfigMap"]
+    assert api.get("configmaps", kept)["data"] == {"plan.json": page(run_id, "0")}
 
 
 def test_a_plan_whose_beginning_may_not_be_kept_waits_for_approval_all_the_same(
     desk: Desk, api: ApiServer, pod: RunPod
 ) -> None:
-    run_id = plan(desk, api)["runId"]
-    pod.pages["/plan"] = json.dumps({"run_id": run_id})
+    pod.pages["/plan"] = page(plan(desk, api)["runId"], "0")
     api.fail("create configmaps", 403, message="exceeded quota: configmaps")
     desk.look()
     assert pod.kept
@@ -531,7 +552,7 @@ def test_a_plan_whose_beginning_may_not_be_kept_waits_for_approval_all_the_same(
 
 def test_the_plan_of_another_run_is_not_kept(desk: Desk, api: ApiServer, pod: RunPod) -> None:
     plan(desk, api)
-    pod.pages["/plan"] = json.dumps({"run_id": "another"})
+    pod.pages["/plan"] = page("another", "0")
     desk.look()
     assert not pod.kept
     assert "planConfigMap" not in planned(desk, api)
@@ -761,3 +782,85 @@ def test_an_older_definition_is_named_with_what_it_lacks(desk: Desk, api: ApiSer
     del part["properties"][last]
     with pytest.raises(DefinitionUnfit, match=f"it has no {missing}\\."):
         desk.runner.run(ensure_current(desk.client))
+
+
+# ---- who else writes
+
+
+def test_nobody_writes_beside_a_pod_whose_job_has_failed_already(desk: Desk, api: ApiServer) -> None:
+    """Kubernetes 1.29 and 1.30 do not wait for the pods of a Job that has failed."""
+    api.add_audit("a", activeDeadlineSeconds=5)
+    desk.look(2)
+    name = api.status("a")["jobName"]
+    api.run_job(name)
+    api.add_audit("b")
+    over = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": LONG_AGO}
+    api.change("jobs", name, lambda job: job.update(status={"conditions": [over]}))
+    desk.look(3)
+    assert (api.status("a")["phase"], api.status("b")["phase"]) == ("Running", "Waiting")
+    api.change("pods", f"{name}-pod", lambda pod: pod["status"].update(phase="Failed"))
+    desk.look(3)
+    assert (failure(api), api.status("b")["phase"]) == ("DeadlineExceeded", "Pending")
+
+
+def test_nobody_writes_beside_the_pod_of_a_night_that_was_started_by_hand_and_deleted(
+    desk: Desk, api: ApiServer
+) -> None:
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "cron", "controller": True}
+    labels = {KIND_LABEL: "Nightly"}
+    metadata = {"name": "catch-up-1", "labels": labels, "ownerReferences": [owner]}
+    api.put("jobs", {"metadata": metadata, "spec": deepcopy(TEMPLATE["spec"])})
+    api.change("jobs", "catch-up-1", lambda job: job["spec"]["template"]["metadata"].update(labels=labels))
+    api.run_job("catch-up-1")
+    api.vanish("jobs", "catch-up-1", owned=False)
+    api.add_audit("a")
+    desk.look(2)
+    assert api.status("a")["phase"] == "Waiting"
+    api.vanish("pods", "catch-up-1-pod")
+    desk.look(2)
+    assert api.status("a")["phase"] == "Pending"
+
+
+# ---- what is not let in
+
+
+@pytest.mark.parametrize("status", [403, 422])
+def test_a_policy_of_admission_is_named_and_may_be_mended(desk: Desk, api: ApiServer, status: int) -> None:
+    text = "jobs \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed expression"
+    api.fail("create jobs", status, message=text, times=1)
+    api.add_audit("a")
+    desk.look()
+    desk.look()
+    assert api.status("a")["phase"] == "Pending"
+    desk.look()
+    assert api.count("create jobs") == 2
+
+
+def test_a_quota_on_the_mappings_is_named(desk: Desk, api: ApiServer) -> None:
+    api.put("configmaps", {"metadata": {"name": RECORD}})
+    api.fail("create configmaps", 403, message='configmaps "m" is forbidden: exceeded quota: tight')
+    mappings = [{"contactId": "0" * 24, "memberNumber": "1"}]
+    api.add_audit("a", mode="ManualUpdate", manualUpdate={"mappings": mappings})
+    desk.look(2)
+    assert api.status("a")["message"].startswith("QuotaExceeded: ")
+    api.heal()
+    desk.look(2)
+    assert api.count("create jobs") == 1
+
+
+def test_an_api_server_that_does_not_describe_the_resource_yet_is_waited_for(desk: Desk, api: ApiServer) -> None:
+    api.has_definition = False
+    with pytest.raises(ApiException, match="404"):
+        desk.runner.run(ensure_current(desk.client))
+
+
+# ---- what is kept
+
+
+def test_an_object_with_a_time_of_its_own_is_no_surplus(desk: Desk, api: ApiServer) -> None:
+    complete(api, "a", "2099-01-01T00:00:00Z", ttlSecondsAfterFinished=31_536_000)
+    complete(api, "b", "2099-01-02T00:00:00Z")
+    complete(api, "c", "2099-01-03T00:00:00Z")
+    desk.restart(kept_complete=1)
+    desk.look()
+    assert [each["metadata"]["name"] for each in api.list(PLURAL)] == ["a", "c"]

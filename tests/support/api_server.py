@@ -158,18 +158,18 @@ class ApiServer:
             change(found)
             return self._store("MODIFIED", resource, found, next(self._versions))
 
-    def vanish(self, resource: str, name: str) -> None:
-        """Remove an object and what it owns."""
+    def vanish(self, resource: str, name: str, *, owned: bool = True) -> None:
+        """Remove an object and what it owns, or the object alone, as when its pods take their time."""
         with self._lock:
             gone = self._objects.pop((resource, name))
             self._store("DELETED", resource, gone, next(self._versions))
             uid = gone["metadata"]["uid"]
-            owned = [
+            below = [
                 key
                 for key, each in self._objects.items()
                 if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences", []))
             ]
-            for each in owned:
+            for each in below if owned else ():
                 if each in self._objects:
                     self.vanish(*each)
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -178,4 +179,5 @@ def test_the_page_is_never_larger_than_its_bound(
     assert len(page) <= 250 * 1024
     actions = [line for line in some * times if line["kind"] != "finding"]
     assert told["actions_total"] == len(actions)
+    assert told["counts"] == Counter(action["kind"] for action in actions)
     assert [each["reason"] for each in told["actions"]] == [each["reason"] for each in actions[: len(told["actions"])]]

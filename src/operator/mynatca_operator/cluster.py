@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,16 @@ from pydantic import ValidationError
 
 from mynatca_operator import pods as pods_
 from mynatca_operator.decide import Event, Launch, run_id
-from mynatca_operator.job import KIND_LABEL, METRICS_PORT, UID_LABEL, WRITES_LABEL, job, mappings_config_map, owner
+from mynatca_operator.job import (
+    KIND_LABEL,
+    METRICS_PORT,
+    NIGHTLY,
+    UID_LABEL,
+    WRITES_LABEL,
+    job,
+    mappings_config_map,
+    owner,
+)
 from mynatca_operator.resource import GROUP, KIND, PLURAL, VERSION, IntercomAudit, Progress, Status, status_patch
 from mynatca_operator.settings import OperatorSettings
 from mynatca_operator.world import Ending, RunJob, World
@@ -96,9 +106,9 @@ class Cluster:
             elif self._is_nightly(each):
                 nightly.append(seen)
         known = {_meta(each).uid for each in jobs.items}
-        left = [_left(pod) for pod in listed.items if _controller(pod.metadata)[1] not in known and pods_.is_open(pod)]
-        own |= {each.name: each for each in left if each.owner_uid}
-        nightly += [each for each in left if not each.owner_uid and self._was_nightly(each)]
+        left = [pod for pod in listed.items if _controller(pod.metadata)[1] not in known and pods_.is_open(pod)]
+        own |= {job_.name: job_ for pod in left if (job_ := _left(pod)).owner_uid}
+        nightly += [_left(pod) for pod in left if self._is_of_a_night(pod)]
         unread = await self._look_closer(audits, own, pods)
         return World(datetime.now(UTC), audits, own, tuple(nightly), dict(self._refusals), unfit, unread)
 
@@ -160,9 +170,11 @@ class Cluster:
         names = [each.name for each in meta.owner_references or [] if each.controller and each.kind == "CronJob"]
         return bool(cronjob) and (meta.namespace, names) == (self._namespace, [cronjob])
 
-    def _was_nightly(self, job_: RunJob) -> bool:
-        cronjob = self._settings.sync_cronjob
-        return bool(cronjob) and job_.namespace == self._namespace and job_.name.startswith(f"{cronjob}-")
+    def _is_of_a_night(self, pod: V1Pod) -> bool:
+        """By its label, as a Job that somebody makes of the CronJob may have any name."""
+        meta = pod.metadata or V1ObjectMeta()
+        ours = bool(self._settings.sync_cronjob) and meta.namespace == self._namespace
+        return ours and (meta.labels or {}).get(KIND_LABEL) == NIGHTLY
 
     async def _foreign(self, audit: IntercomAudit, name: str) -> RunJob | None:
         """A Job that a status names and the listing did not have: somebody else's, or none."""
@@ -184,7 +196,7 @@ class Cluster:
         if running:
             job_ = replace(job_, progress=await self._progress(audit, running))
         if audit.plans and audit.status.plan_config_map is None:
-            job_ = replace(job_, plan_config_map=await self._plan(audit, running))
+            job_ = replace(job_, plan_config_map=await self._plan(audit, job_, running))
         return job_
 
     async def _no_pod(self, audit: IntercomAudit, job_name: str) -> Ending | None:
@@ -213,14 +225,20 @@ class Cluster:
             log.debug("a run's pod answers what is no metrics")
             return None
 
-    async def _plan(self, audit: IntercomAudit, pod: V1Pod | None) -> str | None:
-        """Keep the beginning of the plan that the pod hands over; the name of its ConfigMap once it is there."""
-        name = run_id(audit, "plan")
+    async def _plan(self, audit: IntercomAudit, job_: RunJob, pod: V1Pod | None) -> str | None:
+        """Keep the beginning of the plan that the pod hands over; the name of its ConfigMap once it is there.
+
+        Each attempt at a plan has a digest, and so a name, of its own.
+        """
         text = await self._ask(pod, "plan") if pod else None
         if text is None:
-            return name if await self._has_config_map(audit.metadata.namespace, name) else None
-        if not _is_plan_of(name, text):
+            digest = job_.summary.plan_digest if job_.summary else ""
+            name = _plan_name(audit, digest)
+            return name if digest and await self._has_config_map(audit.metadata.namespace, name) else None
+        page_digest = _plan_digest_in(text, run_id(audit, "plan"))
+        if page_digest is None:
             return None
+        name = _plan_name(audit, page_digest)
         body = {"metadata": {"name": name, "ownerReferences": [owner(audit)]}, "data": {"plan.json": text}}
         try:
             await self._create_config_map(audit.metadata.namespace, body)
@@ -280,10 +298,10 @@ class Cluster:
     async def launch(self, audit: IntercomAudit, launch: Launch) -> None:
         """Create the Job; one that is there already under this name is left to the next look."""
         mappings = mappings_config_map(audit, launch)
-        if mappings:
-            await self._create_config_map(audit.metadata.namespace, mappings)
         body = V1Job.model_validate(job(self._template, audit, launch, self._settings.max_failed_rows))
         try:
+            if mappings:
+                await self._create_config_map(audit.metadata.namespace, mappings)
             await self._batch.create_namespaced_job(audit.metadata.namespace, body, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
             if error.status == 409:
@@ -426,9 +444,14 @@ def told(error: BaseException) -> str:
 
 
 def _seen(job_: V1Job, pods: Sequence[V1Pod]) -> RunJob:
-    """A Job as its own fields and those of its pods tell it."""
+    """A Job as its own fields and those of its pods tell it.
+
+    Before 1.31 Kubernetes says that a Job has failed while its pods still stop: that is no end, as they may write.
+    """
     meta = _meta(job_)
     state, reason, ended_at = pods_.state_of(job_)
+    if any(pods_.is_open(pod) for pod in pods):
+        state, ended_at = "active", None
     return RunJob(
         name=meta.name or "",
         namespace=meta.namespace or "",
@@ -467,13 +490,20 @@ def _progress_in(text: str) -> Progress:
     )
 
 
-def _is_plan_of(run: str, text: str) -> bool:
-    """Whether a page is the beginning of this run's plan, and no larger than was agreed."""
+def _plan_name(audit: IntercomAudit, digest: str) -> str:
+    return f"{run_id(audit, 'plan')}-{digest[:10]}"
+
+
+def _plan_digest_in(text: str, run: str) -> str | None:
+    """The digest in a page, if it is the beginning of this run's plan and no larger than was agreed."""
     try:
         page = json.loads(text)
     except ValueError:
-        return False
-    return isinstance(page, dict) and page.get("run_id") == run and len(text.encode()) <= MAX_PLAN_BYTES
+        return None
+    if not isinstance(page, dict) or page.get("run_id") != run or len(text.encode()) > MAX_PLAN_BYTES:
+        return None
+    digest = str(page.get("plan_digest"))
+    return digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None
 
 
 def _left(pod: V1Pod) -> RunJob:
@@ -513,6 +543,6 @@ def _refusal(message: str, *, invalid: bool = False) -> Ending:
     """Why something was not let in: by quota, by admission, or because it cannot be right."""
     if "exceeded quota" in message or "failed quota" in message:
         return Ending("QuotaExceeded", message)
-    if any(sign in message for sign in ("PodSecurity", "admission", "denied the request", "webhook")):
+    if any(sign in message for sign in ("PodSecurity", "admission", "Admission", "denied the request", "webhook")):
         return Ending("AdmissionRefused", message)
     return Ending("InvalidJob" if invalid else "JobRefused", message)

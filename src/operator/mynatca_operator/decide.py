@@ -269,9 +269,11 @@ class _Course:
             self._missing()
         elif not self._is_ours(job):
             self._fail("NameConflict", f"A Job {job.name} exists that is not this object's.")
+        elif job.held and self._status.phase == "Pending" and self._gives_way():
+            self._withdraw()
         else:
             self._set("JobCreated", "True", "Created", "")
-            self._note_concurrency()
+            self._note_concurrency(job)
             if job.state == "complete":
                 self._completed(job)
             elif job.state == "failed":
@@ -290,7 +292,7 @@ class _Course:
                 self._fail("JobLost", f"The Job {name} is gone; what it did last is not known.")
         elif refusal and refusal.reason in FINAL:
             self._fail(refusal.reason, refusal.message)
-        elif self._audit.writes and self._world.nightly_now:
+        elif self._gives_way():
             self._withdraw()
         elif self._is_late():
             late = refusal or Ending("StartDeadlineExceeded", "The Job could not be created in time.")
@@ -301,8 +303,12 @@ class _Course:
                 self._is_kept(refusal)
             self._create()
 
+    def _gives_way(self) -> bool:
+        """Whether a nightly sync runs beside which it must not start."""
+        return self._audit.writes and bool(self._world.nightly_now)
+
     def _withdraw(self) -> None:
-        """A nightly sync began before the Job could be created: wait, and launch another attempt after it."""
+        """A nightly sync began before the Job made its pod: wait, and launch another attempt after it."""
         self._forget("NightlySync")
         obstacle = self._obstacle()
         if obstacle:
@@ -381,10 +387,10 @@ class _Course:
         since = self._status.launch_time or self._now
         return self._now >= since + timedelta(seconds=self._audit.spec.start_deadline_seconds)
 
-    def _note_concurrency(self) -> None:
-        """A nightly sync that began meanwhile runs beside this run."""
-        beside = [job for job in self._world.nightly_now if not job.deleting]
-        if self._audit.writes and beside:
+    def _note_concurrency(self, job: RunJob) -> None:
+        """A nightly sync that began meanwhile runs beside this run, or ran between two looks."""
+        beside = [night for night in self._world.nightly if not night.deleting and wrote_beside(job, night)]
+        if self._audit.writes and beside and not self._status.condition("ConcurrentRun"):
             self._set("ConcurrentRun", "True", "NightlySync", f"The nightly sync {beside[0].name} runs, too.")
 
     # ---- the status
@@ -468,6 +474,16 @@ def why(job: RunJob, summary: Summary | None) -> Ending:
         reason: Reason = FAILURES[summary.exit_code]
         return Ending(reason.word, summary.message or reason.sentence)
     return job.ending or Ending("RunFailed", f"The Job failed: {job.job_reason or 'no reason given'}.")
+
+
+def wrote_beside(job: RunJob, night: RunJob) -> bool:
+    """Whether a nightly sync ran at the same time as a Job: both run now, or it began before the Job ended.
+
+    No Job is released while a nightly sync runs, so that of two that overlap the nightly one is the later.
+    """
+    now = job.state == "active" and night.state == "active"
+    began_meanwhile = job.created_at <= night.created_at and (job.ended_at is None or night.created_at < job.ended_at)
+    return not job.held and (now or began_meanwhile)
 
 
 def _result(summary: Summary) -> RunResult:

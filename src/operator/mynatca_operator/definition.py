@@ -47,6 +47,8 @@ async def ensure_current(api: ApiClient) -> None:
     request = await raw.param_serialize("GET", path, header_params=headers, auth_settings=["BearerToken"])
     answer = await raw.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
     await answer.read()
+    if answer.status != 200:
+        raise ApiException(status=answer.status, reason=answer.reason)
     described = json.loads(answer.data)
     schemas: list[dict[str, Any]] = list(described["components"]["schemas"].values())
     theirs: dict[str, Any] = next((each for each in schemas if _is_ours(each)), {})

@@ -11,6 +11,8 @@ KIND_LABEL = f"{GROUP}/run"
 """On every Job and pod of a run, the nightly ones too: its mode. What the operator lists by."""
 WRITES_LABEL = f"{GROUP}/writes"
 """Whether the Job may write to Intercom."""
+NIGHTLY = "Nightly"
+"""The mode of the nightly sync, as the CronJob's template says."""
 UID_LABEL = f"{GROUP}/uid"
 """The UID of the IntercomAudit, so that a pod says whose it is when its Job is gone; nightly ones have none."""
 METRICS_PORT = 9090

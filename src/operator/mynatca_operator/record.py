@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, Field
 
 from mynatca_intercom.summary import Summary
-from mynatca_operator.decide import why
+from mynatca_operator.decide import why, wrote_beside
 from mynatca_operator.resource import IntercomAudit
 from mynatca_operator.world import RunJob, World
 
@@ -57,15 +57,15 @@ def updated(record: Record, world: World) -> Record:
     """The record with all runs that have ended since; the same record if none has."""
     new = record.model_copy(deep=True)
     present = {job.uid for job in world.nightly} | set(world.audits) | world.unfit
+    writing = [job for job in world.jobs.values() if job.writes]
+    beside = {night.uid for night in world.nightly if any(wrote_beside(job, night) for job in writing)}
+    new.beside = sorted({*new.beside, *beside} & present)
     for uid, kind, run in _ended(new, world):
         if uid not in new.counted:
             _count(new.kinds.setdefault(kind, KindRecord()), run)
             new.counted.append(uid)
-    writing = any(job.writes and job.state == "active" for job in world.jobs.values())
-    now = {job.uid: job.created_at for job in world.nightly_now}
-    new.beside = sorted({*new.beside, *(now if writing else ())} & present)
     new.counted = sorted(set(new.counted) & present)
-    new.nightly = now
+    new.nightly = {job.uid: job.created_at for job in world.nightly_now}
     return new
 
 

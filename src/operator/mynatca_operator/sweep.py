@@ -156,12 +156,14 @@ class Sweeper:
         return record
 
     def _surplus(self, world: World) -> Iterator[IntercomAudit]:
-        """The oldest of those that have ended, beyond what is kept."""
+        """The oldest of those that have ended, beyond what is kept; not those that have a time of their own."""
         for condition, kept in (("Complete", self._settings.kept_complete), ("Failed", self._settings.kept_failed)):
             ended = [
                 audit
                 for audit in world.audits.values()
-                if audit.status.phase == condition and audit.metadata.deletion_timestamp is None
+                if audit.status.phase == condition
+                and audit.spec.ttl_seconds_after_finished is None
+                and audit.metadata.deletion_timestamp is None
             ]
             ended.sort(key=lambda audit: audit.status.completion_time or audit.metadata.creation_timestamp)
             yield from ended[: max(0, len(ended) - kept)]

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,11 +76,12 @@ def served(port: int | None, plan: Callable[[], bytes | None], kept: Callable[[]
 
 
 def beginning(plan: Path, run_id: str, plan_digest: str) -> bytes:
-    """The first actions of a plan file as a page: whom and which fields they are about, never a value."""
+    """Counts and the first actions of a plan file as a page: whom and which fields they are about, never a value."""
     with plan.open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     actions = [line for line in lines if line["kind"] not in ("request", "finding")]
-    page = {"run_id": run_id, "plan_digest": plan_digest, "actions_total": len(actions)}
+    counts = Counter(action["kind"] for action in actions)
+    page = {"run_id": run_id, "plan_digest": plan_digest, "actions_total": len(actions), "counts": counts}
     first = [_told(action) for action in actions[:MAX_ACTIONS]]
     while len(text := json.dumps({**page, "actions": first}).encode()) > MAX_BYTES:
         first = first[: len(first) // 2]
