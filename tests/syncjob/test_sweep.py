@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from mynatca_sandbox.options import Options
@@ -144,6 +145,26 @@ class TestTag:
         self.done(desk, conversation)
 
         assert user.external_id == ANN
+
+    def test_while_only_the_holder_of_the_email_was_written_the_tag_stays(self, desk: Desk) -> None:
+        """Search does not show it yet; by its number the next sweep finds it."""
+        desk.has(lead := person("a", "lead"))
+        conversation = desk.tagged(lead.id)
+        desk.sandbox.options = Options(limit=None, index_lag=600)
+        httpx.post(
+            f"{desk.sandbox.url}/contacts",
+            json={"role": "user", "email": "ann@example.com", "name": "Ann Lee"},
+            headers={"Authorization": "Bearer sandbox-token", "Intercom-Version": "2.16"},
+        ).raise_for_status()
+        user = desk.sandbox.world.contacts[-1]
+
+        first = desk.sweep()
+
+        assert (lead.role, user.external_id, conversation.tag_ids) == ("lead", ANN, [TAG])
+        assert (first.result["counts"]["not_reached"], first.result["counts"]["updated"]) == (1, 0)
+        assert "another contact" in first.result["rows"][0]["reason"]
+        self.done(desk, conversation)
+        assert lead.merged_into == user.id
 
     def test_of_several_participants_the_one_who_is_nobody_else_is_meant(self, desk: Desk) -> None:
         desk.has(lead := person("a", "lead"), bo := person("b", external_id=BO, email="bo@example.com"))

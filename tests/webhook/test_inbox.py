@@ -248,6 +248,17 @@ class TestSync:
         assert table(seen)["Number"] == ANN
         assert table(opened(service, lead.id))["Last synced"].endswith("UTC")
 
+    def test_while_only_another_contact_was_written_nothing_is_done_yet(self, service: Service, lead: Contact) -> None:
+        """By the lead's own evidence nobody looks for a user without a number; the 409 tells of it."""
+        user = Contact("b" * 24, "user", NOW - 50, NOW - 50, email="ann@example.com", name="Ann Lee")
+        service.sandbox.world.contacts.append(user)
+        service.sandbox.reset(service.sandbox.world)
+        service.start()
+
+        assert "It did not succeed and can be tried again" in texts(used(service, lead.id, "sync"))
+        assert (user.external_id, lead.merged_into) == (ANN, None)
+        assert f"merged into the member's contact {user.id}" in texts(used(service, lead.id, "sync"))
+
     def test_a_failure_leaves_the_contact_to_others_at_once(self, service: Service, lead: Contact) -> None:
         """A deleted user holds the number for days; whoever tries next need not wait until the turn runs out."""
         user = Contact("b" * 24, "user", NOW - 500, NOW - 500, external_id=ANN, archived=True, deleted=True)

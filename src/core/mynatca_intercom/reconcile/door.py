@@ -301,5 +301,8 @@ def _verdict(contact: Contact, member: Member, plan: Plan, rows: list[Row]) -> V
         reason = next((each.reason for each in plan.findings if each.member_number == member.number), "")
         return Verdict(contact.id, "review", member.number, reason)
     own = next((row for row in reversed(rows) if row.action.contact and row.action.contact.id == contact.id), None)
+    if own and own.action.kind in ("update", "convert") and own.contact_id not in (None, contact.id):
+        reason = "another contact held the member's details and was written instead"
+        return Verdict(contact.id, "not_reached", member.number, reason)  # the next look finds it by its number
     into = own.action.into if own else None
     return Verdict(into.id if into else contact.id, own.outcome if own else "unchanged", member.number)
