@@ -49,7 +49,16 @@ def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 def notification(contact_id: str, number: int = 1, topic: str = "contact.lead.created") -> bytes:
-    item = {"type": "contact", "id": contact_id}
+    return _notification({"type": "contact", "id": contact_id}, number, topic)
+
+
+def tag_notification(conversation_id: str, contact_id: str, number: int = 1) -> bytes:
+    """That some tag was put on; it does not say which."""
+    item = {"type": "conversation", "id": conversation_id, "contacts": {"contacts": [{"id": contact_id}]}}
+    return _notification(item, number, "conversation_part.tag.created")
+
+
+def _notification(item: dict[str, Any], number: int, topic: str) -> bytes:
     envelope = {"id": f"notif_{number}", "topic": topic, "created_at": time.time(), "data": {"item": item}}
     return json.dumps(envelope).encode()
 
@@ -130,3 +139,12 @@ def subscribed(service: Service, **options: Any) -> None:
     """Let the sandbox deliver its own notifications to the service."""
     url = f"{service.url}{WEBHOOK}"
     service.sandbox.options = replace(service.sandbox.options, webhook_url=url, client_secret=SECRET, **options)
+
+
+def put_tag(service: Service, conversation_id: str, tag_id: str = TAG) -> None:
+    """What a teammate does in the inbox."""
+    httpx.post(
+        f"{service.sandbox.url}/conversations/{conversation_id}/tags",
+        json={"id": tag_id, "admin_id": service.sandbox.world.admins[0].id},
+        headers={"Authorization": "Bearer sandbox-token", "Intercom-Version": "2.16"},
+    ).raise_for_status()

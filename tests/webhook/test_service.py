@@ -11,8 +11,29 @@ from mynatca_sandbox.options import Options
 from mynatca_sandbox.world.model import Contact, Conversation
 from mynatca_sandbox.world.workspace import VERIFICATION
 from support.runs import Runner
-from support.webhook_service import ANN, TAG, WEBHOOK, Service, notification, signed, subscribed, wait_until
-from support.worlds import NOW
+from support.webhook_service import (
+    ANN,
+    TAG,
+    WEBHOOK,
+    Service,
+    notification,
+    put_tag,
+    signed,
+    subscribed,
+    tag_notification,
+    wait_until,
+)
+from support.worlds import NOW, member_row
+
+
+def conversation_of(service: Service, *people: Contact, number: str | None = None) -> Conversation:
+    """A conversation of these people, in which a teammate noted a member number."""
+    noted = {VERIFICATION: number} if number else {}
+    count = len(service.sandbox.world.conversations)
+    conversation = Conversation(str(5000 + count), [each.id for each in people], NOW, NOW, custom_attributes=noted)
+    service.sandbox.world.conversations.append(conversation)
+    service.sandbox.reset(service.sandbox.world)
+    return conversation
 
 
 class TestAnswers:
@@ -112,18 +133,49 @@ class TestWork:
 
     def test_the_tag_is_carried_out_and_taken_off(self, service: Service, lead: Contact) -> None:
         lead.email = None
-        conversation = Conversation("5000", [lead.id], NOW, NOW, custom_attributes={VERIFICATION: ANN})
-        service.sandbox.world.conversations.append(conversation)
-        service.sandbox.reset(service.sandbox.world)
+        conversation = conversation_of(service, lead, number=ANN)
         service.start()
         subscribed(service)
 
-        httpx.post(
-            f"{service.sandbox.url}/conversations/5000/tags",
-            json={"id": TAG, "admin_id": service.sandbox.world.admins[0].id},
-            headers={"Authorization": "Bearer sandbox-token", "Intercom-Version": "2.16"},
-        ).raise_for_status()
+        put_tag(service, conversation.id)
         wait_until(lambda: conversation.tag_ids == [] and lead.external_id == ANN)
+
+    def test_a_tag_that_is_refused_keeps_no_contact_from_being_enriched(self, service: Service, lead: Contact) -> None:
+        conversation = conversation_of(service, lead)
+        service.start()
+        subscribed(service)
+
+        put_tag(service, conversation.id)
+        wait_until(lambda: lead.external_id == ANN)
+
+        assert conversation.tag_ids == [TAG]
+        assert ["is empty" in (part.body or "") for part in conversation.parts if part.part_type == "note"] == [True]
+
+    def test_a_tag_that_was_for_somebody_else_keeps_nobody_from_being_enriched(
+        self, service: Service, lead: Contact
+    ) -> None:
+        service.sandbox.world.tables["members"].append(member_row("1002", "bob@example.com", "Bob", "Kim"))
+        other = Contact("b" * 24, "lead", NOW, NOW)
+        service.sandbox.world.contacts.append(other)
+        conversation = conversation_of(service, lead, other, number="1002")
+        service.start()
+        subscribed(service)
+
+        put_tag(service, conversation.id)
+        wait_until(lambda: lead.external_id == ANN)
+
+        assert (other.external_id, conversation.tag_ids) == ("1002", [])
+
+    def test_a_workspace_without_the_tag_keeps_no_contact_from_being_enriched(
+        self, service: Service, lead: Contact
+    ) -> None:
+        conversation = conversation_of(service, lead, number=ANN)
+        service.start(WEBHOOK_MAX_ATTEMPTS="1", SYNC_TAG="another")
+
+        service.send(tag_notification(conversation.id, lead.id))
+        wait_until(lambda: lead.external_id == ANN)
+
+        wait_until(lambda: "the workspace has no tag" in service.told("dead-letters"))
 
 
 class TestOutages:
