@@ -194,8 +194,26 @@ class TestFailures:
     def test_an_unknown_number(self, desk: Desk) -> None:
         desk.has(lead := person("a", "lead"))
 
-        self.refused(desk, desk.tagged(lead.id, number="not a member?"), "no member has the number")
+        conversation = desk.tagged(lead.id, number="not a member?")
+        self.refused(desk, conversation, "no member has this number")
+        assert "no member has the number not a member?." in desk.notes(conversation)[0]
         assert lead.role == "lead"
+
+    @pytest.mark.parametrize("people", [1, 2])
+    def test_what_is_no_members_number_is_told_to_the_teammate_only(
+        self, desk: Desk, people: int, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """Whoever takes the attribute for another one enters an email or a name."""
+        desk.has(one := person("a", "lead"), other := person("b", "lead"))
+        conversation = desk.tagged(*[each.id for each in (one, other)[:people]], number="Ann Lee, ann@example.com")
+
+        sweep = desk.sweep("--output", "json", LOG_LEVEL="DEBUG")
+
+        output, errors = capfd.readouterr()
+        told = "\n".join([output, errors, (sweep.folder / "result.json").read_text()])
+        assert sweep.result["rows"][0]["member_number"] is None
+        assert [secret for secret in ("ann@", "Ann Lee") if secret in told] == []
+        assert len(desk.notes(conversation)) == 1
 
     def test_a_number_on_somebody_else(self, desk: Desk) -> None:
         desk.has(lead := person("a", "lead"), person("b", external_id=ANN, email="zoe@example.org", name="Zoe Else"))

@@ -372,12 +372,13 @@ def test_requests_are_counted_and_nobody_is_named_in_the_log(service: Service, l
     service.start(METRICS_PORT=str(port), LOG_LEVEL="INFO")
     opened(service, lead.id)
     used(service, lead.id, "sync")
+    used(service, lead.id, "number", number="Ann Lee, ann@example.com")
 
     counted = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     service.stop()
 
     for outcome in ("shown", "synced", "not_synced", "unfinished", "failed", "unsigned", "malformed"):
-        count = float(outcome in ("shown", "synced"))
+        count = float(outcome in ("shown", "synced", "not_synced"))
         assert f'mynatca_intercom_webhook_canvases_total{{outcome="{outcome}"}} {count}' in counted
     assert f'"member_number": "{ANN}"' in service.errors
     assert "ann@example.com" not in service.errors

@@ -94,7 +94,7 @@ def done(verdict: Verdict) -> Text:
         return Text(text=_DONE[verdict.outcome])
     failed = verdict.outcome in ("failed", "not_reached")
     beginning = "It did not succeed and can be tried again" if failed else "Nothing was done"
-    return Text(text=f"{beginning}: {plain(verdict.reason) or 'no reason is known'}.", style="error")
+    return Text(text=f"{beginning}: {plain(verdict.answer or verdict.reason) or 'no reason is known'}.", style="error")
 
 
 def plain(text: str) -> str:

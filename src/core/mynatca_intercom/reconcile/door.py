@@ -50,15 +50,17 @@ SUCCEEDED: frozenset[Outcome] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one contact turned out to be, and what was done; free of personal data.
+    """What one contact turned out to be, and what was done; free of personal data but for `answer`.
 
-    `contact_id` is the contact that it is now, after merges. `reason` is a sentence for a person.
+    `contact_id` is the contact that it is now, after merges. `reason` is a sentence for a person. `answer` is, if there
+    is one, what whoever gave a number reads instead, and nobody else: it quotes what may be anything but a number.
     """
 
     contact_id: str
     outcome: Outcome
     member_number: str | None = None
     reason: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,8 @@ class Door:
         look_ups = _LookUps(self._members, self._phone_region)
         member = await look_ups.with_number(number)
         if member is None:
-            return Verdict(contact_id, "refused", number, f"no member has the number {number}")
+            answer = f"no member has the number {number}"
+            return Verdict(contact_id, "refused", reason="no member has this number", answer=answer)
         read_at = time.monotonic()
         contact = await self._client.present_contact(contact_id)
         if contact is None:

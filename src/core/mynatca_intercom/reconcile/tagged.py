@@ -56,7 +56,7 @@ class TaggedConversations:
         if verdict.outcome in SUCCEEDED:
             await self._writer.untag_conversation(conversation.id, self._rules.tag_id, verdict.member_number)
         elif verdict.outcome not in ("failed", "not_reached"):  # what may go well the next time needs no note
-            await self._say(self._writer, conversation, verdict.reason)
+            await self._say(self._writer, conversation, verdict.answer or verdict.reason)
         return verdict
 
     async def _carried_out(self, conversation: WholeConversation) -> Verdict:
@@ -67,7 +67,7 @@ class TaggedConversations:
         contact_id = await self._meant(conversation, number)
         if contact_id is None:
             reason = "several people take part, and which of them is meant is not clear: take the others out first"
-            return Verdict("", "refused", number, reason)
+            return Verdict("", "refused", reason=reason)
         return await self._door.decide(contact_id, number)
 
     async def _meant(self, conversation: WholeConversation, number: str) -> str | None:
