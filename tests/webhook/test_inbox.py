@@ -355,6 +355,15 @@ class TestOutages:
 
         assert "does not answer in time" in texts(opened(service, lead.id))
 
+    def test_what_a_sync_leaves_of_the_rate_limit_is_there_for_the_service(
+        self, service: Service, lead: Contact
+    ) -> None:
+        service.sandbox.options = Options(limit=10, window_seconds=60)
+        service.start(INTERCOM_RESERVE="0.5")
+
+        for _ in range(8):
+            assert table(opened(service, lead.id))["Number"] == ANN
+
     def test_sigterm_answers_what_is_in_work(self, service: Service, lead: Contact) -> None:
         service.sandbox.options = Options(limit=None, latency=0.5)
         service.start()

@@ -140,7 +140,8 @@ class IntercomSettings(Settings):
         alias="INTERCOM_RESERVE",
         ge=0,
         lt=1,
-        description="Share of each rate-limit window that is left to others, the webhook first of all.",
+        description="Share of each rate-limit window that runs leave to others, the webhook first of all, "
+        "which itself leaves none.",
         examples=["0.05"],
     )
     concurrency: int = Field(

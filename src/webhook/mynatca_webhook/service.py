@@ -50,7 +50,9 @@ async def open_service(environment: Mapping[str, str]) -> AsyncIterator[Service]
         directory = stack.enter_context(open_directory(environment))
         members = await stack.enter_async_context(with_cache(directory, settings.cache))
         store = await stack.enter_async_context(open_store(settings.webhook.store.get_secret_value()))
-        client = await stack.enter_async_context(IntercomClient(settings.intercom))
+        # Runs leave the reserve to others: to this service, which has none to leave it to.
+        unreserved = settings.intercom.model_copy(update={"reserve": 0})
+        client = await stack.enter_async_context(IntercomClient(unreserved))
         engine = Engine(
             client,
             members,
