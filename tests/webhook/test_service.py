@@ -140,6 +140,20 @@ class TestWork:
         put_tag(service, conversation.id)
         wait_until(lambda: conversation.tag_ids == [] and lead.external_id == ANN)
 
+    def test_a_tag_that_was_deleted_and_made_anew_is_the_tag(self, service: Service, lead: Contact) -> None:
+        lead.email = None
+        first, second = (conversation_of(service, lead, number=ANN) for _ in range(2))
+        service.start()
+        subscribed(service)
+        put_tag(service, first.id)
+        wait_until(lambda: first.tag_ids == [])
+        tags = service.sandbox.world.tags
+        tags["901"] = tags.pop(TAG)
+
+        put_tag(service, second.id, "901")
+
+        wait_until(lambda: second.tag_ids == [])
+
     def test_a_tag_that_is_refused_keeps_no_contact_from_being_enriched(self, service: Service, lead: Contact) -> None:
         conversation = conversation_of(service, lead)
         service.start()

@@ -1,8 +1,8 @@
-"""The ways into the decision engine, as this service uses them; what the workspace has to tell first is asked once."""
+"""The ways into the decision engine, as this service uses them; what the workspace has to tell first is kept."""
 
 from mynatca_intercom.intercom.client import IntercomClient
 from mynatca_intercom.members.directory import Directory
-from mynatca_intercom.reconcile.door import Door
+from mynatca_intercom.reconcile.door import Door, Verdict
 from mynatca_intercom.reconcile.journal import WriteRecord
 from mynatca_intercom.reconcile.tagged import TaggedConversations, TagRules
 from mynatca_intercom.reconcile.turns import Turns
@@ -67,21 +67,28 @@ class Engine:
             )
         return self._door
 
-    async def tagged(self) -> TaggedConversations:
-        """Carries out what the tag on a conversation asks for.
+    async def resync(self, conversation_id: str) -> Verdict | None:
+        """Carry out what the tag on a conversation asks for; None when the tag is off already.
 
         Raises:
             CannotResync: there is no teammate to write as, or no such tag.
-            IntercomError: the workspace does not say.
+            IntercomError, SourceError, OSError: as `TaggedConversations.resync` and `Door.decide`.
         """
         door = await self.door()
         if self._admin_id is None:
             raise CannotResync("conversations are written to in a teammate's name: set INTERCOM_ADMIN_ID")
-        self._tag_id = self._tag_id or await self._client.tag_id(self._tags.tag)
-        if self._tag_id is None:
-            raise CannotResync(f"the workspace has no tag {self._tags.tag!r}")
-        rules = TagRules(self._tag_id, self._tags.attribute)
-        return TaggedConversations(self._client, self._writer, door, rules)
+        known = self._tag_id
+        verdict = await self._tagged(door, known).resync(conversation_id) if known else None
+        if verdict is None:  # off, or on under another id: it may have been deleted and made anew
+            self._tag_id = tag_id = await self._client.tag_id(self._tags.tag)
+            if tag_id is None:
+                raise CannotResync(f"the workspace has no tag {self._tags.tag!r}")
+            if tag_id != known:
+                verdict = await self._tagged(door, tag_id).resync(conversation_id)
+        return verdict
+
+    def _tagged(self, door: Door, tag_id: str) -> TaggedConversations:
+        return TaggedConversations(self._client, self._writer, door, TagRules(tag_id, self._tags.attribute))
 
     @property
     def _writer(self) -> Writer:

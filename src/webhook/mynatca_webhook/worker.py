@@ -203,7 +203,7 @@ class Worker:
 
     async def _resynced(self, job: Job) -> list[Verdict]:
         conversations = {event.payload["conversation_id"]: None for event in job.events if event.topic == TAG_TOPIC}
-        verdicts = [await (await self._engine.tagged()).resync(conversation_id) for conversation_id in conversations]
+        verdicts = [await self._engine.resync(conversation_id) for conversation_id in conversations]
         return [verdict for verdict in verdicts if verdict]
 
 
