@@ -41,7 +41,15 @@ def test_a_conversation_event_is_of_who_began_it(topic: str) -> None:
     assert (event.key, event.payload) == ("c1", {"contact_id": "c1"})
 
 
-@pytest.mark.parametrize("added", [{"tags_added": {"tags": [{"name": "MyNATCA-Sync"}]}}, {}])
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"tags_added": {"tags": [{"id": "900", "name": "MyNATCA-Sync"}]}},
+        {"tags_added": {"tags": [{"id": "900"}]}},
+        {"tags_added": {"tags": [{"id": "1", "name": "dues"}, {"id": "900", "name": None}]}},
+        {},
+    ],
+)
 def test_our_tag_asks_for_the_conversation(added: dict[str, Any]) -> None:
     """Where the notification does not say which tag it was, the conversation itself will."""
     _, event = read_notification(body(TAG_TOPIC, CONVERSATION | added), TAG)
@@ -57,9 +65,19 @@ def test_a_tagged_conversation_without_a_contact_is_worked_by_its_own_id() -> No
     assert (event.key, event.payload) == ("conversation-77", {"conversation_id": "77"})
 
 
+def test_the_tagged_part_of_a_conversation_stands_for_it() -> None:
+    """Intercom's documents say that the part is sent, its samples show the conversation."""
+    item = {"type": "conversation_part", "id": "269650473", "conversation_id": 77, "tags": [{"id": "900", "name": TAG}]}
+    _, event = read_notification(body(TAG_TOPIC, item), TAG)
+
+    assert event
+    assert (event.key, event.payload) == ("conversation-77", {"conversation_id": "77"})
+
+
 @pytest.mark.parametrize(
     ("topic", "item"),
     [
+        (TAG_TOPIC, {"type": "conversation_part", "id": "269650473"}),
         (TAG_TOPIC, CONVERSATION | {"tags_added": {"tags": [{"name": "dues"}]}}),
         ("conversation.user.replied", {"id": "77"}),
         ("conversation.admin.replied", CONVERSATION),
@@ -98,7 +116,7 @@ values = st.recursive(
     lambda each: st.lists(each) | st.dictionaries(st.text(), each),
     max_leaves=8,
 )
-items = st.dictionaries(st.sampled_from(("id", "contacts", "tags_added", "type")), values)
+items = st.dictionaries(st.sampled_from(("id", "contacts", "conversation_id", "tags_added", "type")), values)
 topics = st.sampled_from((*sorted(CONTACT_TOPICS | CONVERSATION_TOPICS), TAG_TOPIC, "ping"))
 
 

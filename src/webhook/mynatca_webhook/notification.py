@@ -89,15 +89,22 @@ def _ids(topic: str, item: dict[str, Any], tag: str) -> dict[str, str] | None:
         contact_id = _contact_of(item)
         return {"contact_id": contact_id} if contact_id else None
     if topic == TAG_TOPIC and _asks(item, tag):
-        contact_id = _contact_of(item)
-        return {"conversation_id": _id(item)} | ({"contact_id": contact_id} if contact_id else {})
+        return _tagged(item)
     return None
 
 
-def _id(item: dict[str, Any]) -> str:
-    if not isinstance(item.get("id"), str | int):
+def _tagged(item: dict[str, Any]) -> dict[str, str] | None:
+    """The conversation, whether the item is it or a part of it; None for a part that does not say of which."""
+    if item.get("type") == "conversation_part":
+        return {"conversation_id": _id(item, "conversation_id")} if item.get("conversation_id") else None
+    contact_id = _contact_of(item)
+    return {"conversation_id": _id(item)} | ({"contact_id": contact_id} if contact_id else {})
+
+
+def _id(item: dict[str, Any], name: str = "id") -> str:
+    if not isinstance(item.get(name), str | int):
         raise ValueError("the item has no id")  # noqa: TRY004 - the caller looks for a wrong value
-    return str(item["id"])
+    return str(item[name])
 
 
 def _contact_of(conversation: dict[str, Any]) -> str | None:
@@ -108,10 +115,15 @@ def _contact_of(conversation: dict[str, Any]) -> str | None:
     return _id(first) if isinstance(first, dict) else None
 
 
-def _asks(conversation: dict[str, Any], tag: str) -> bool:
-    """Whether our tag was put on; where the notification does not say which, the conversation itself will."""
-    added = conversation.get("tags_added")
+def _asks(item: dict[str, Any], tag: str) -> bool:
+    """Whether our tag may have been put on; where the notification does not say which, the conversation itself will."""
+    added = item.get("tags_added")
     tags = added.get("tags") if isinstance(added, dict) else None
     if not isinstance(tags, list):
         return True
-    return any(isinstance(each, dict) and str(each.get("name")).casefold() == tag.casefold() for each in tags)
+    return any(isinstance(each, dict) and _may_be(each, tag) for each in tags)
+
+
+def _may_be(added: dict[str, Any], tag: str) -> bool:
+    name = added.get("name")
+    return bool(added.get("id")) if name is None else str(name).casefold() == tag.casefold()
