@@ -99,6 +99,7 @@ def test_nothing_is_done_about_the_rest(topic: str, item: Any) -> None:
         b"\xff\xfe",
         b'{"id": "notif_1"}',
         body("contact.user.created", {"id": None}),
+        body("contact.user.created", {"id": ""}),
         body("contact.user.created", {"id": "x" * 300}),
         body("contact.user.created", {"id": "c1\u0000"}),
         body("contact.user.created", {"id": "c1"}, id=None),

@@ -102,8 +102,8 @@ def _tagged(item: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _id(item: dict[str, Any], name: str = "id") -> str:
-    if not isinstance(item.get(name), str | int):
-        raise ValueError("the item has no id")  # noqa: TRY004 - the caller looks for a wrong value
+    if not isinstance(item.get(name), str | int) or item[name] == "":
+        raise ValueError("the item has no id")
     return str(item[name])
 
 
