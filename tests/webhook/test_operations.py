@@ -28,6 +28,14 @@ async def fail(_self):
 
 Worker._turn = fail
 """
+CRASHING = """
+from mynatca_intercom.reconcile.door import Door
+
+async def fail(_self, _contact_id):
+    raise RuntimeError("what nobody foresaw about ann@example.com")
+
+Door.enrich = fail
+"""
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -355,3 +363,21 @@ def test_a_service_that_can_work_nothing_any_more_ends_with_1(service: Service, 
     assert process.returncode == 1
     assert "nobody works the stored events any more" in errors
     assert "out of order" in errors
+
+
+def test_an_event_that_the_service_crashes_over_is_put_off_and_given_up_as_that(
+    service: Service, lead: Contact, tmp_path: Path
+) -> None:
+    """No later than any other, and the log has what a developer needs; claims need not run out for it."""
+    (tmp_path / "sitecustomize.py").write_text(CRASHING)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    service.start(PYTHONPATH=path, WEBHOOK_MAX_ATTEMPTS="2")
+    service.send(notification(lead.id))
+
+    wait_until(lambda: "the service crashed over it: see its log" in service.told("dead-letters"), seconds=30)
+
+    service.stop()
+    crashes = [line for line in service.errors.splitlines() if "a job crashed" in line]
+    assert len(crashes) == 2
+    assert all(lead.id in line and "RuntimeError" in line and "in _work" in line for line in crashes)
+    assert "ann@example.com" not in service.errors

@@ -125,10 +125,10 @@ class Worker:
             await self._store.wait_for_work(POLL_SECONDS)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A job that crashes is a fault of ours; its claim runs out, and at last it is given up."""
+        """If its end could not be noted, that is a fault of ours; its claim runs out, and at last it is given up."""
         self._running.discard(task)
         if not task.cancelled() and task.exception():
-            log.error("a job crashed", exc_info=task.exception())
+            log.error("the end of a job crashed", exc_info=task.exception())
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -178,6 +178,11 @@ class Worker:
             return "it took too long"
         except OSError:
             return "the store takes nothing more"
+        except LeaseLost:
+            raise
+        except Exception:  # a fault of ours: it may pass, or be mended before the last attempt
+            log.exception("a job crashed", extra={"contact_id": job.key})
+            return "the service crashed over it: see its log"
         return None
 
     async def _work(self, job: Job) -> None:
