@@ -166,6 +166,22 @@ class TestTag:
         self.done(desk, conversation)
         assert lead.merged_into == user.id
 
+    def test_a_number_that_is_corrected_meanwhile_is_carried_out_next(self, desk: Desk) -> None:
+        desk.has(lead := person("a", "lead"))
+        conversation = desk.tagged(lead.id, number=BO)
+
+        def correct(method: str, path: str) -> None:
+            if (method, path) == ("PUT", f"/contacts/{lead.id}"):
+                conversation.custom_attributes[VERIFICATION] = ANN
+
+        desk.sandbox.before = correct
+        first = desk.sweep()
+
+        assert (lead.external_id, conversation.tag_ids) == (BO, [TAG])
+        assert first.result["counts"]["not_reached"] == 1
+        self.done(desk, conversation)
+        assert (lead.external_id, lead.email) == (ANN, "ann@example.com")
+
     def test_of_several_participants_the_one_who_is_nobody_else_is_meant(self, desk: Desk) -> None:
         desk.has(lead := person("a", "lead"), bo := person("b", external_id=BO, email="bo@example.com"))
 

@@ -54,13 +54,24 @@ class TaggedConversations:
         if self._writer is None:
             return verdict
         if verdict.outcome in SUCCEEDED:
-            await self._writer.untag_conversation(conversation.id, self._rules.tag_id, verdict.member_number)
-        elif verdict.outcome not in ("failed", "not_reached"):  # what may go well the next time needs no note
+            return await self._ended(self._writer, conversation, verdict)
+        if verdict.outcome not in ("failed", "not_reached"):  # what may go well the next time needs no note
             await self._say(self._writer, conversation, verdict.answer or verdict.reason)
         return verdict
 
+    async def _ended(self, writer: Writer, conversation: WholeConversation, verdict: Verdict) -> Verdict:
+        """Take the tag off, unless the number was corrected while another one was carried out."""
+        if self._number(await self._client.conversation(conversation.id)) != self._number(conversation):
+            reason = "the member number was changed while it was carried out"
+            return Verdict(verdict.contact_id, "not_reached", verdict.member_number, reason)
+        await writer.untag_conversation(conversation.id, self._rules.tag_id, verdict.member_number)
+        return verdict
+
+    def _number(self, conversation: WholeConversation) -> str:
+        return str(conversation.attributes.get(self._rules.attribute) or "").strip()
+
     async def _carried_out(self, conversation: WholeConversation) -> Verdict:
-        number = str(conversation.attributes.get(self._rules.attribute) or "").strip()
+        number = self._number(conversation)
         if not number:
             reason = f"the attribute {self._rules.attribute!r} is empty: enter the member number there"
             return Verdict("", "refused", reason=reason)
