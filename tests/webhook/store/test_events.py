@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event as listen
 
+from mynatca_webhook.store import queue
 from mynatca_webhook.store.errors import LeaseLost
 from mynatca_webhook.store.event import MAX_TEXT, Depth, Event, Job, Pruned
 from mynatca_webhook.store.event_store import EventStore
@@ -216,11 +217,34 @@ def test_a_retry_comes_back_after_its_delay_with_the_reason_and_what_came_in(in_
         while len(back) < 2:
             for job in await store.claim(3, LEASE):
                 back.append((job.key, time.monotonic() - started))
-                assert (job.attempts, job.reason) == (2, "no answer at all   ")
-                assert ids(job) == (["n2"] if job.key == "soon" else ["n1", "n4"])
+                assert (ids(job), job.attempts) == ((["n2"], 2) if job.key == "soon" else (["n1", "n4"], 1))
+                assert job.reason == "no answer at all   "
             await store.wait_for_work(0.01)
         assert [key for key, _ in back] == ["soon", "slow"]
         assert back[1][1] > 0.3
+
+    in_store(scenario)
+
+
+def test_an_event_that_joins_a_job_that_was_put_off_is_tried_as_soon_and_as_often_as_any(
+    in_store: InStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "JOIN_SECONDS", 0.5)
+
+    async def scenario(store: EventStore) -> None:
+        await store.accept(event("n1"))
+        await store.retry(await claim_one(store), 0, "why")
+        await store.retry(await claim_one(store), LEASE, "why")
+        await store.accept(event("n1"))
+        started = time.monotonic()
+        await store.accept(event("n2"))
+        assert await store.claim(1, LEASE) == []
+        while not (jobs := await store.claim(1, LEASE)):
+            assert time.monotonic() < started + 30
+            await store.wait_for_work(0.01)
+        assert [(ids(job), job.attempts) for job in jobs] == [(["n1", "n2"], 1)]
+        await store.accept(event("n3"))
+        assert await store.claim(1, LEASE) == []
 
     in_store(scenario)
 

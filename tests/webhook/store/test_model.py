@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mynatca_webhook.store import queue
 from mynatca_webhook.store.errors import LeaseLost
 from mynatca_webhook.store.event import Job
 from mynatca_webhook.store.event_store import EventStore
@@ -48,6 +50,11 @@ class Model:
         claimed = sum(len(self.waiting[key]) for key in worked)
         return sum(map(len, self.waiting.values())) - claimed, claimed, len(self.dead)
 
+    def join(self, name: str, key: str) -> None:
+        self.waiting[key].append(name)
+        if not self.owner.get(key):
+            self.attempts[key] = 0
+
     def end(self, job: Job) -> None:
         self.waiting[job.key] = [name for name in self.waiting[job.key] if name not in ids(job)]
         self.free(job.key)
@@ -71,7 +78,7 @@ class Both:
         assert await self.store.accept(event(name, key)) is (name not in self.model.known)
         if name not in self.model.known:
             self.model.known.add(name)
-            self.model.waiting[key].append(name)
+            self.model.join(name, key)
 
     async def claim(self, lease: float, limit: int) -> None:
         due = [key for key in KEYS if self.model.waiting[key] and key not in self.model.later]
@@ -114,7 +121,7 @@ class Both:
         assert await self.store.replay(names) == len(chosen)
         for name in chosen:
             self.model.dead.remove(name)
-            self.model.waiting[KEYS[int(name[1:]) % 3]].append(name)
+            self.model.join(name, KEYS[int(name[1:]) % 3])
 
     async def step(self, what: str, *arguments: Any) -> None:
         if what in ("accept", "claim", "replay"):
@@ -128,7 +135,11 @@ class Both:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
-def test_the_store_does_what_the_model_does(url: str, steps: list[tuple[Any, ...]]) -> None:
+def test_the_store_does_what_the_model_does(
+    url: str, steps: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "JOIN_SECONDS", LONG)  # so that time changes nothing
+
     async def scenario() -> None:
         async with patient_store(url) as store:
             for table in METADATA.sorted_tables:

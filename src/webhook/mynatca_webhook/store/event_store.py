@@ -92,7 +92,7 @@ class EventStore:
         await self._settle(Settlement(job, "done"))
 
     async def retry(self, job: Job, delay_seconds: float, reason: str) -> None:
-        """Put a job off. Events of its key that come in meanwhile join it, and do not make it due earlier.
+        """Put a job off. Events of its key that come in meanwhile join it, and let its attempts and waits begin anew.
 
         Raises:
             LeaseLost: somebody else has it; nothing is changed.

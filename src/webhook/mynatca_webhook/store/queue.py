@@ -35,6 +35,9 @@ from mynatca_webhook.store.databases import insert_into, now
 from mynatca_webhook.store.event import DeadLetter, Depth, Event, Job
 from mynatca_webhook.store.tables import EVENTS, JOBS
 
+JOIN_SECONDS = 5.0
+"""A job that was put off is due within so long once another event joins it: as soon as it was put off but once."""
+
 _WAITING = EVENTS.c.state == "waiting"
 _DEAD = EVENTS.c.state == "dead"
 
@@ -86,9 +89,13 @@ def _row(event: Event) -> dict[str, Any]:
 
 
 async def _open_jobs(connection: AsyncConnection, keys: Collection[str]) -> None:
-    """See to it that each of these keys has a job, due at once unless it has one already."""
+    """See to it that each of these keys has a job, due at once unless it has one already.
+
+    One that waits begins anew with its attempts and waits, as each event is to be tried as often as any other.
+    """
     if keys:
-        await connection.execute(_open_job(connection.dialect.name), [{"key": key} for key in sorted(keys)])
+        rows = [{"key": key, "join": JOIN_SECONDS} for key in sorted(keys)]
+        await connection.execute(_open_job(connection.dialect.name), rows)
 
 
 @cache
@@ -99,8 +106,14 @@ def _insert_event(dialect: str) -> ReturningInsert[str]:
 @cache
 def _open_job(dialect: str) -> Insert:
     insert = insert_into(dialect, JOBS).values(key=bindparam("key"), due_at=now(), attempts=0)
-    # Sets nothing, but locks the row: a worker that is about to remove it waits, and then sees the new event.
-    return insert.on_conflict_do_update(index_elements=[JOBS.c.key], set_={"attempts": JOBS.c.attempts})
+    free, soon = JOBS.c.claim.is_(None), now() + bindparam("join", type_=Double)
+    # Of a claimed one it sets nothing, but locks the row: a worker that is about to remove it waits, and then sees the
+    # new event.
+    set_ = {
+        "attempts": case((free, 0), else_=JOBS.c.attempts),
+        "due_at": case((and_(free, JOBS.c.due_at > soon), soon), else_=JOBS.c.due_at),
+    }
+    return insert.on_conflict_do_update(index_elements=[JOBS.c.key], set_=set_)
 
 
 # ---- out
