@@ -53,8 +53,20 @@ class TestAnswers:
 
     @pytest.mark.parametrize("topic", ["ping", "conversation.admin.replied"])
     def test_other_topics_are_received_and_nothing_is_done(self, service: Service, lead: Contact, topic: str) -> None:
-        assert service.send(notification(lead.id, topic=topic)).json() == {"received": True}
-        assert "intercom" not in service.told("dead-letters")
+        other = Contact("b" * 24, "lead", NOW, NOW, email="ann@example.com")
+        service.sandbox.world.contacts.append(other)
+        service.sandbox.reset(service.sandbox.world)
+        seen: list[str] = []
+        service.sandbox.before = lambda _method, path: seen.append(path)
+
+        assert service.send(notification(lead.id, 1, topic)).json() == {"received": True}
+        assert service.send(notification(other.id, 2)).json() == {"received": True}
+        wait_until(lambda: other.external_id == ANN)
+        assert service.stop() == 0
+
+        assert f"/contacts/{other.id}" in seen
+        assert not any(lead.id in path for path in seen)
+        assert (lead.role, lead.external_id) == ("lead", None)
 
     @pytest.mark.parametrize(
         "headers",
