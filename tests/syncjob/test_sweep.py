@@ -251,6 +251,17 @@ class TestFailures:
 
         assert len(desk.notes(conversation)) == 2
 
+    def test_a_note_that_intercom_shows_with_other_entities_is_not_left_again(self, desk: Desk) -> None:
+        desk.has(lead := person("a", "lead"))
+        conversation = desk.tagged(lead.id, number=None)
+        desk.sweep()
+        for part in conversation.parts:
+            part.body = (part.body or "").replace("&#x27;", "'").replace(":", "&#58;")
+
+        desk.sweep()
+
+        assert len(desk.notes(conversation)) == 1
+
     def test_an_outage_says_nothing_and_is_made_good(self, desk: Desk) -> None:
         """A source that is down is no affair of the teammate's: no note, exit code 3, and the next sweep does it."""
         desk.has(lead := person("a", "lead"))

@@ -94,7 +94,7 @@ class TaggedConversations:
 
     @staticmethod
     async def _say(writer: Writer, conversation: WholeConversation, reason: str) -> None:
-        """Leave a note, unless one of the same words stands there."""
-        text = html.escape(f"{NOTE}{reason}.")
-        if not any(text in note for note in conversation.notes):
-            await writer.note_conversation(conversation.id, text)
+        """Leave a note, unless one of the same words stands there; Intercom may write its entities in another way."""
+        text = f"{NOTE}{reason}."
+        if not any(text in html.unescape(note) for note in conversation.notes):
+            await writer.note_conversation(conversation.id, html.escape(text))
