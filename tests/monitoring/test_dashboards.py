@@ -126,7 +126,7 @@ def test_the_sidecar_finds_them_and_gets_them_whole() -> None:
         namespace="monitoring", labels={"grafana_dashboard": "yes"}, annotations={"grafana_folder": "Intercom"}
     )
     assert {name: json.loads(text) for each in made for name, text in each["data"].items()} == {
-        f"{name}.json": dashboard for name, dashboard in DASHBOARDS.items()
+        f"mynatca-intercom-{name}.json": dashboard for name, dashboard in DASHBOARDS.items()
     }
     for each in made:
         assert each["metadata"]["namespace"] == "monitoring"
