@@ -81,9 +81,11 @@ def test_it_finds_itself_well(release: Release) -> None:
 
 
 def test_a_night_completes_and_its_figures_are_in_prometheus(release: Release, server: Prometheus) -> None:
-    release.namespace.sandbox("PATCH", "options", {"latency": 0.05})
+    # Prometheus takes up to five seconds to take a new pod in.
+    release.namespace.sandbox("PATCH", "options", {"latency": 2})
     release.namespace.kubectl("create", "job", "night", "--from=cronjob/mynatca-nightly")
-    until(lambda: server.ask('mynatca_intercom_run_actions_done{component="run", release="demo"} > 0'), "it is scraped")
+    done = 'max_over_time(mynatca_intercom_run_actions_done{component="run", release="demo"}[5m]) > 0'
+    until(lambda: server.ask(done), "it is scraped", 120)
     release.namespace.sandbox("PATCH", "options", {"latency": 0})
     release.namespace.kubectl("wait", "--for=condition=Complete", "job/night", "--timeout=120s")
     success = 'mynatca_intercom_operator_last_run_succeeded{kind="NightlySync", release="demo"} == 1'
