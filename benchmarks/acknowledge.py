@@ -66,7 +66,7 @@ def acknowledge() -> Figures:
     with (
         Sandbox(world, Options(limit=LIMIT)) as sandbox,
         sqlite_store() as store,
-        replicas(1, sandbox.url, store) as [ours],
+        replicas(1, sandbox.url, store, log_level="INFO") as [ours],  # as installed, with a line for each request
         bare_server() as bare,
         sender() as submit,
     ):

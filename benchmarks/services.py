@@ -86,7 +86,7 @@ class Server:
         return self._log.read_text() if self._log.exists() else ""
 
 
-def replica(sandbox: str, store: str, folder: Path) -> Server:
+def replica(sandbox: str, store: str, folder: Path, log_level: str) -> Server:
     """One webhook service."""
     port = free_port()
     settings = {
@@ -98,7 +98,7 @@ def replica(sandbox: str, store: str, folder: Path) -> Server:
         "SUPABASE_KEY": "sandbox-key",
         "WEBHOOK_STORE": store,
         "WEBHOOK_PORT": str(port),
-        "LOG_LEVEL": "ERROR",
+        "LOG_LEVEL": log_level,
     }
     return Server(port, ["mynatca_webhook", "serve"], settings, folder / f"service-{port}.log")
 
@@ -119,10 +119,12 @@ def postgresql_store() -> Iterator[str]:
 
 
 @contextmanager
-def replicas(count: int, sandbox: str, store: str) -> Iterator[Sequence[Server]]:
+def replicas(count: int, sandbox: str, store: str, *, log_level: str = "ERROR") -> Iterator[Sequence[Server]]:
     """So many services of one store, ready; stopped at the end."""
-    with TemporaryDirectory() as folder, running([replica(sandbox, store, Path(folder)) for _ in range(count)]) as all_:
-        yield all_
+    with TemporaryDirectory() as folder:
+        services = [replica(sandbox, store, Path(folder), log_level) for _ in range(count)]
+        with running(services) as all_:
+            yield all_
 
 
 @contextmanager
