@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 import time
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -25,6 +26,7 @@ _PHONE = re.compile(
 _IDS = ("run_id", "key_name", "contact_id", "contact_ids", "member_number", "member_numbers")
 
 
+@lru_cache(maxsize=512)  # of a line most texts are those of the line before: names, levels, paths
 def redact(text: str) -> str:
     """The text with email addresses and phone numbers replaced."""
     return _PHONE.sub("[phone]", _EMAIL.sub("[email]", text))
