@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.chromium import chromium_is_there
+from support.disk import may_mount
 from support.mariadb import mariadb_is_there
 from support.postgres import postgres_is_there
 from support.prometheus import prometheus_is_there
@@ -54,6 +55,12 @@ PARTS = (
         is_there=chromium_is_there,
         lack="there is no chromium or no chromedriver",
         remedy="install both (Debian: chromium chromium-driver)",
+    ),
+    Part(
+        name="Full disks",
+        is_there=may_mount,
+        lack="only root mounts a disk",
+        remedy="run the tests as root, best in a container",
     ),
     Part(
         name="Monitoring tests",
