@@ -170,6 +170,18 @@ class TestEndings:
             assert (present.exit_code, present.result["outcome"]) == (0, "done")
             assert not old.exists()
 
+    def test_a_full_volume_asks_for_room_and_for_no_other_folder(
+        self, runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with disk(tmp_path / "disk", "nr_inodes=12") as runs_dir:
+            while left := os.statvfs(runs_dir).f_ffree:
+                (runs_dir / f"filler-{left}").touch()
+
+            assert Runner(runner.sandbox, runs_dir).sync().exit_code == 2
+
+        assert "No space left on device. Make room, or keep less with RUNS_KEEP_DAYS" in capsys.readouterr().err
+        assert runner.sandbox.calls.total == 0
+
     def test_credentials_refused_by_intercom(self, runner: Runner) -> None:
         night = runner.sync(INTERCOM_ACCESS_TOKEN="wrong")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -187,9 +188,14 @@ class Command:
             forget_old_runs(self._settings.runs_dir, self._settings.keep_days, run_id)
             return RunFolder(self._settings.runs_dir, run_id)
         except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            mend = (
+                "Make room, or keep less with RUNS_KEEP_DAYS."
+                if is_full
+                else "Name a folder that can be written, for example RUNS_DIR=/var/lib/mynatca-intercom/runs."
+            )
             raise SettingsError(
-                f"RUNS_DIR cannot be {str(self._settings.runs_dir)!r}: {error.strerror}. Name a folder that can be "
-                "written, for example RUNS_DIR=/var/lib/mynatca-intercom/runs."
+                f"RUNS_DIR cannot be {str(self._settings.runs_dir)!r}: {error.strerror}. {mend}"
             ) from None
 
     def _carry_out(
